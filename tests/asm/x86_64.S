@@ -1,0 +1,119 @@
+/* Offsets into struct Call and struct Entry of lib.rs are multiples of the word, 8 bytes. */
+#ifdef __x86_64__
+# define PORT_COMPILER_MATCHES
+#endif
+#define PORT_PROPERTY_TYPE 0xc0000002
+#define PORT_PROPERTY_BITS 3
+#include "port.h"
+
+#define PATTERN 0x5aa5c33c69960ff0
+#define WORDS   64
+
+.macro set register, n
+        movabsq $(PATTERN + \n), %\register
+.endm
+/* rdx collects every bit that differs */
+.macro differs register, n
+        movabsq $(PATTERN + \n), %rcx
+        xorq    %\register, %rcx
+        orq     %rcx, %rdx
+.endm
+
+/* The frame: 0 the seventh argument, 16 the struct Call, 24 the patterned words. */
+function probe_call
+        endbr64
+        .irp register, rbp, rbx, r12, r13, r14, r15
+        pushq   %\register
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset \register, 0
+        .endr
+        subq    $(24 + 8 * WORDS), %rsp
+        .cfi_adjust_cfa_offset 24 + 8 * WORDS
+        movq    %rdi, 16(%rsp)
+        movq    %rdi, %rdx
+        set     rax, 0
+        leaq    24(%rsp), %rdi
+        movl    $WORDS, %ecx
+        rep stosq
+        movq    %rdx, %rax
+        movq    %rsp, 72(%rax)
+        movq    8(%rax), %rdi
+        movq    16(%rax), %rsi
+        movq    24(%rax), %rdx
+        movq    32(%rax), %rcx
+        movq    40(%rax), %r8
+        movq    48(%rax), %r9
+        movq    56(%rax), %r10
+        movq    %r10, (%rsp)
+        set     rbp, 1
+        set     rbx, 2
+        set     r12, 3
+        set     r13, 4
+        set     r14, 5
+        set     r15, 6
+        call    *(%rax)
+        movq    16(%rsp), %rdi
+        movq    %rax, 64(%rdi)
+        movq    %rsp, %rdx
+        xorq    72(%rdi), %rdx
+        differs rbp, 1
+        differs rbx, 2
+        differs r12, 3
+        differs r13, 4
+        differs r14, 5
+        differs r15, 6
+        movq    %rdx, 80(%rdi)
+        movq    (%rsp), %rdx
+        xorq    56(%rdi), %rdx
+        leaq    24(%rsp), %rsi
+        movl    $WORDS, %r8d
+1:      movq    (%rsi), %rax
+        differs rax, 0
+        addq    $8, %rsi
+        decl    %r8d
+        jnz     1b
+        movq    %rdx, 88(%rdi)
+        addq    $(24 + 8 * WORDS), %rsp
+        .cfi_adjust_cfa_offset -(24 + 8 * WORDS)
+        .irp register, r15, r14, r13, r12, rbx, rbp
+        popq    %\register
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore \register
+        .endr
+        ret
+end_function probe_call
+
+function probe_entry
+        endbr64
+        leaq    8(%rsp), %rax
+        movq    %rax, (%rdi)
+        movq    %rbp, 8(%rdi)
+        movq    %fs:0, %rax             /* by the psABI the first word of a TLS block is its address */
+        movq    %rax, 16(%rdi)
+        movaps  %xmm0, -24(%rsp)        /* 32 bytes below SP at the call; faults if that is misaligned */
+        jmp     *24(%rdi)
+end_function probe_entry
+
+function probe_tls_argument
+        endbr64
+        movq    %rdi, %rax
+        ret
+end_function probe_tls_argument
+
+function probe_stack_alignment
+        endbr64
+        movl    $16, %eax
+        ret
+end_function probe_stack_alignment
+
+function probe_property_bits
+        endbr64
+        movl    $3, %eax                /* IBT, SHSTK */
+        ret
+end_function probe_property_bits
+
+function probe_landing_pad
+        endbr64
+        movl    $0xfa1e0ff3, %eax       /* endbr64 */
+        ret
+end_function probe_landing_pad

@@ -1,0 +1,379 @@
+//! What the suites share: stacks, memory that every kind of child shares, starting a task by either
+//! call, bounded waiting, and skips that are counted.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+
+use clone_trampoline::CloneFlags;
+use clone_trampoline::raw::{CloneArgs, clone_trampoline, clone3_trampoline};
+use std::ffi::{c_int, c_void};
+use std::ops::Deref;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes that does not hang, under emulation too.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Says on the real stderr, past libtest's capture, that this test could not be done here, or not
+/// wholly. CI counts the tests that say so.
+pub fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIP {}: {reason}\n", thread.name().unwrap_or("?"));
+    // SAFETY: a buffer of ours and its length.
+    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+}
+
+pub fn page() -> usize {
+    // SAFETY: no arguments to get wrong.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("a page size")
+}
+
+fn map(size: usize, prot: c_int, flags: c_int) -> *mut u8 {
+    // SAFETY: a new mapping replaces nothing.
+    let base = unsafe { libc::mmap(ptr::null_mut(), size, prot, flags | libc::MAP_ANONYMOUS, -1, 0) };
+    assert_ne!(base, libc::MAP_FAILED, "mmap of {size} bytes: {}", std::io::Error::last_os_error());
+    base.cast()
+}
+
+/// A stack with an inaccessible page at either end: its top lies against an unmapped page.
+#[derive(Debug)]
+pub struct Stack {
+    pub base: *mut u8,
+    pub size: usize,
+}
+
+impl Stack {
+    /// Enough for a test's child, an unwinder included.
+    pub fn new() -> Self {
+        Self::of(256 * 1024)
+    }
+
+    /// `size` is a multiple of the page.
+    pub fn of(size: usize) -> Self {
+        let mapping = map(size + 2 * page(), libc::PROT_NONE, libc::MAP_PRIVATE);
+        // SAFETY: the inner pages of our new mapping.
+        unsafe {
+            let base = mapping.add(page());
+            let rc = libc::mprotect(base.cast(), size, libc::PROT_READ | libc::PROT_WRITE);
+            assert_eq!(rc, 0, "mprotect: {}", std::io::Error::last_os_error());
+            Self { base, size }
+        }
+    }
+
+    pub fn top(&self) -> *mut u8 {
+        // SAFETY: one past the end.
+        unsafe { self.base.add(self.size) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `of`, which no child uses any more: each test waits for its own.
+        unsafe { libc::munmap(self.base.sub(page()).cast(), self.size + 2 * page()) };
+    }
+}
+
+/// A value in memory that children see whether they share memory or copy it.
+#[derive(Debug)]
+pub struct Shared<T>(*mut T);
+
+impl<T> Shared<T> {
+    pub fn new(value: T) -> Self {
+        let place: *mut T = map(size_of::<T>(), libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED).cast();
+        // SAFETY: fresh, page-aligned memory of that size.
+        unsafe { place.write(value) };
+        Self(place)
+    }
+
+    pub fn as_ptr(&self) -> *mut T {
+        self.0
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: written by `new`, mapped until drop; tests read what a child wrote after its end,
+        // or through atomics.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `new`.
+        unsafe { libc::munmap(self.0.cast(), size_of::<T>()) };
+    }
+}
+
+/// The two calls that start a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Clone,
+    Clone3,
+}
+
+impl Via {
+    /// Both calls, or clone alone, counted as a skip, where there is no clone3.
+    pub fn both() -> &'static [Via] {
+        static CLONE3: OnceLock<isize> = OnceLock::new();
+        let errno = *CLONE3.get_or_init(|| {
+            // SAFETY: size 0 is EINVAL before anything is read.
+            unsafe { clone3_trampoline(&CloneArgs::default(), 0, Some(never), ptr::null_mut()) as isize }
+        });
+        if errno == -(libc::EINVAL as isize) {
+            &[Via::Clone, Via::Clone3]
+        } else {
+            skip(&format!("clone3 answers errno {}", -errno));
+            &[Via::Clone]
+        }
+    }
+}
+
+/// For calls that must not make a child.
+pub unsafe extern "C" fn never(_: *mut c_void) -> c_int {
+    93
+}
+
+/// What a child shares with its parent, and whether both run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A copy of the memory.
+    Fork,
+    /// The same memory; the parent sleeps.
+    Vfork,
+    /// The same memory, at the same time.
+    Vm,
+    /// A thread of the process.
+    Thread,
+}
+
+impl Kind {
+    /// The kinds that this kernel can do; qemu-user refuses one, counted as a skip.
+    pub fn all() -> &'static [Kind] {
+        if emulated() {
+            skip("an emulator without CLONE_VM between processes");
+            &[Kind::Fork, Kind::Thread]
+        } else {
+            &[Kind::Fork, Kind::Vfork, Kind::Vm, Kind::Thread]
+        }
+    }
+
+    pub fn flags(self) -> CloneFlags {
+        match self {
+            Kind::Fork => CloneFlags::empty(),
+            Kind::Vfork => CloneFlags::VM | CloneFlags::VFORK,
+            Kind::Vm => CloneFlags::VM,
+            Kind::Thread => {
+                CloneFlags::VM
+                    | CloneFlags::FS
+                    | CloneFlags::FILES
+                    | CloneFlags::SIGHAND
+                    | CloneFlags::SYSVSEM
+                    | CloneFlags::THREAD
+                    | CloneFlags::PARENT_SETTID
+                    | CloneFlags::CHILD_CLEARTID
+            }
+        }
+    }
+}
+
+/// qemu-user and valgrind make a fork of a VM|VFORK child: what it writes stays its own.
+pub fn emulated() -> bool {
+    static EMULATED: OnceLock<bool> = OnceLock::new();
+    unsafe extern "C" fn set(word: *mut c_void) -> c_int {
+        // SAFETY: the parent's local, which outlives the call.
+        unsafe { word.cast::<i32>().write_volatile(1) };
+        0
+    }
+    *EMULATED.get_or_init(|| {
+        let mut word = 0;
+        let stack = Stack::new();
+        let mut task = Start::new(Via::Clone, Kind::Vfork);
+        task.stack(&stack);
+        let tid = task.start(set, (&raw mut word).cast()).result;
+        assert!(tid > 0, "clone: errno {}", -tid);
+        wait(tid);
+        // SAFETY: a local; the child is gone.
+        unsafe { (&raw const word).read_volatile() == 0 }
+    })
+}
+
+/// The arguments of either call, in clone3's form.
+#[derive(Debug)]
+pub struct Start {
+    pub via: Via,
+    pub args: CloneArgs,
+    pub size: usize,
+}
+
+impl Start {
+    /// A child of that kind which announces its end by SIGCHLD (a thread: by nothing).
+    pub fn new(via: Via, kind: Kind) -> Self {
+        let exit_signal = if kind == Kind::Thread { 0 } else { libc::SIGCHLD };
+        Self::with(via, kind.flags(), exit_signal)
+    }
+
+    pub fn with(via: Via, flags: CloneFlags, exit_signal: c_int) -> Self {
+        let args = CloneArgs { flags: flags.bits(), exit_signal: exit_signal as u64, ..CloneArgs::default() };
+        Self { via, args, size: size_of::<CloneArgs>() }
+    }
+
+    pub fn stack(&mut self, stack: &Stack) -> &mut Self {
+        self.stack_below(stack, stack.top())
+    }
+
+    /// The part of `stack` that lies below `top`.
+    pub fn stack_below(&mut self, stack: &Stack, top: *mut u8) -> &mut Self {
+        self.args.stack = stack.base as u64;
+        self.args.stack_size = (top as usize - stack.base as usize) as u64;
+        self
+    }
+
+    /// Makes the call, with every call-saved register watched.
+    pub fn start(&self, f: unsafe extern "C" fn(*mut c_void) -> c_int, arg: *mut c_void) -> probe::Call {
+        self.start_maybe(f as usize, arg)
+    }
+
+    /// `start` for a function that may be null.
+    pub fn start_maybe(&self, f: usize, arg: *mut c_void) -> probe::Call {
+        let a = &self.args;
+        let (function, args) = match self.via {
+            Via::Clone => (
+                clone_trampoline as *const c_void,
+                [
+                    f,
+                    (a.stack + a.stack_size) as usize,
+                    (a.flags | a.exit_signal) as usize,
+                    arg as usize,
+                    // the two share a pointer in this call
+                    if a.pidfd == 0 { a.parent_tid as usize } else { a.pidfd as usize },
+                    a.tls as usize,
+                    a.child_tid as usize,
+                ],
+            ),
+            Via::Clone3 => (
+                clone3_trampoline as *const c_void,
+                [(&raw const self.args) as usize, self.size, f, arg as usize, 0, 0, 0],
+            ),
+        };
+        let mut call =
+            probe::Call { function, args, result: 0, sp: 0, registers_changed: 0, frame_changed: 0 };
+        // SAFETY: one of the two trampolines with its arguments; the tests that call keep the rest of
+        // its promises (stacks of their own, children that use no thread-local storage).
+        unsafe { probe::probe_call(&mut call) };
+        call
+    }
+}
+
+/// Runs a child of `kind` on a stack of its own to its end; its exit status, or None for a thread.
+pub fn run(
+    via: Via,
+    kind: Kind,
+    f: unsafe extern "C" fn(*mut c_void) -> c_int,
+    arg: *mut c_void,
+) -> Option<ExitStatus> {
+    let stack = Stack::new();
+    let mut start = Start::new(via, kind);
+    run_on(start.stack(&stack), f, arg).1
+}
+
+/// The same for any arguments: the call as the parent saw it, and the status.
+pub fn run_on(
+    start: &mut Start,
+    f: unsafe extern "C" fn(*mut c_void) -> c_int,
+    arg: *mut c_void,
+) -> (probe::Call, Option<ExitStatus>) {
+    let alive = AtomicI32::new(1);
+    let thread = start.args.flags & CloneFlags::THREAD.bits() != 0;
+    if thread {
+        start.args.child_tid = alive.as_ptr() as u64;
+        start.args.parent_tid = alive.as_ptr() as u64;
+    }
+    let call = start.start(f, arg);
+    assert!(call.result > 0, "{start:?}: errno {}", -call.result);
+    if thread {
+        wait_for_zero(&alive);
+        (call, None)
+    } else {
+        let status = wait(call.result);
+        (call, Some(status))
+    }
+}
+
+/// Waits for a child, whatever its exit signal; one that hangs is killed and fails the test.
+pub fn wait(tid: isize) -> ExitStatus {
+    let tid = c_int::try_from(tid).expect("a tid");
+    let deadline = Instant::now() + LIMIT;
+    let mut status = 0;
+    loop {
+        // SAFETY: a place for the status.
+        match unsafe { libc::waitpid(tid, &mut status, libc::WNOHANG | libc::__WALL) } {
+            0 if Instant::now() < deadline => std::thread::sleep(Duration::from_micros(200)),
+            0 => {
+                // SAFETY: our own child, not yet waited for.
+                unsafe { libc::kill(tid, libc::SIGKILL) };
+                panic!("child {tid} hangs");
+            }
+            -1 => panic!("waitpid({tid}): {}", std::io::Error::last_os_error()),
+            _ => return ExitStatus::from_raw(status),
+        }
+    }
+}
+
+/// Waits until a thread's end has cleared its tid and woken the futex. The kernel's wake is not
+/// private, so the wait must not be.
+pub fn wait_for_zero(word: &AtomicI32) {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let value = word.load(Ordering::Acquire);
+        if value == 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the tid is not cleared: {value}");
+        // A waiter that is not woken sleeps until the deadline, and fails.
+        futex_wait(word, value, deadline - Instant::now());
+    }
+}
+
+fn futex_wait(word: &AtomicI32, value: i32, limit: Duration) {
+    let timeout = libc::timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
+    // SAFETY: a futex word and a timeout that live during the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &timeout) };
+}
+
+/// Runs `f` in a process of one thread, where nothing else maps memory, forks or waits.
+pub fn in_process(f: impl FnOnce() -> c_int) -> ExitStatus {
+    // SAFETY: libc's fork leaves its own locks usable in the child, which ends with _exit.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let code = catch_unwind(AssertUnwindSafe(f)).unwrap_or(101);
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(code) }
+        }
+        pid => wait(pid as isize),
+    }
+}
+
+/// Makes one system call fail with EPERM in this process and its children.
+pub fn refuse(number: u32) {
+    let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut filter = [
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // seccomp_data.nr
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
+        op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
+        op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: a filter that lives during the calls.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let rc = libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program);
+        assert_eq!(rc, 0, "seccomp: {}", std::io::Error::last_os_error());
+    }
+}

@@ -1,0 +1,338 @@
+//! The child's life: C2 (ends with its status, alone), C4, C5 (on which stack), C8 (where a backtrace
+//! ends), C9 (its thread pointer).
+
+use crate::common::*;
+use clone_trampoline::CloneFlags;
+use clone_trampoline::raw::{clone_trampoline, clone3_trampoline};
+use std::ffi::{c_int, c_void};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+
+type F = CloneFlags;
+
+unsafe extern "C" fn done(_: *mut c_void) -> c_int {
+    42
+}
+
+/// Returns the number that `arg` points to.
+unsafe extern "C" fn status(arg: *mut c_void) -> c_int {
+    // SAFETY: an i32 that outlives the child.
+    unsafe { *arg.cast() }
+}
+
+#[test]
+fn c2_all_eight_bits_of_the_status_arrive() {
+    for &via in Via::both() {
+        let stack = Stack::new();
+        for code in (0..256).chain([0x7bcd_ef67, -3]) {
+            let code = Shared::new(code);
+            let mut start = Start::new(via, Kind::Vfork);
+            let (_, end) = run_on(start.stack(&stack), status, code.as_ptr().cast());
+            assert_eq!(end.and_then(|end| end.code()), Some(*code & 0xff), "{via:?}");
+        }
+    }
+}
+
+/// A thread that returns from `fn` ends itself, not its process.
+#[test]
+fn c2_a_thread_ends_only_itself() {
+    for &via in Via::both() {
+        let end = in_process(|| {
+            let mut code = 9;
+            run(via, Kind::Thread, status, (&raw mut code).cast());
+            77
+        });
+        assert_eq!(end.code(), Some(77), "{via:?}: {end:?}");
+    }
+}
+
+/// Where a filter makes exit return, the child dies of a trap rather than run into what follows.
+#[test]
+fn c2_a_child_that_cannot_exit_goes_no_further() {
+    if emulated() {
+        return skip("qemu-user has no seccomp");
+    }
+    for &via in Via::both() {
+        let signal = Shared::new(AtomicI32::new(0));
+        let end = in_process(|| {
+            refuse(libc::SYS_exit as u32);
+            let end = run(via, Kind::Fork, done, ptr::null_mut()).expect("a process");
+            signal.store(end.signal().unwrap_or(0), SeqCst);
+            77
+        });
+        assert_eq!(end.code(), Some(77), "{via:?}: {end:?}");
+        let signal = signal.load(SeqCst);
+        let traps = [libc::SIGSEGV, libc::SIGILL, libc::SIGTRAP, libc::SIGBUS];
+        assert!(traps.contains(&signal), "{via:?}: signal {signal}");
+    }
+}
+
+/// What a child saw at its entry, in memory that every kind of child shares.
+fn entry(next: unsafe extern "C" fn(*mut c_void) -> c_int) -> Shared<probe::Entry> {
+    Shared::new(probe::Entry { sp: 0, frame_pointer: 1, thread_pointer: 1, next })
+}
+
+/// Two tasks at once on one stack: refused by clone; clone3 cannot look.
+#[test]
+fn c4_no_stack_with_vm_without_vfork_is_einval() {
+    let call = Start::new(Via::Clone, Kind::Vm).start(never, ptr::null_mut());
+    assert_eq!(call.result, -libc::EINVAL as isize);
+}
+
+#[test]
+fn c4_without_a_stack_the_child_runs_below_the_callers_frame() {
+    for &via in Via::both() {
+        for kind in [Kind::Fork, Kind::Vfork] {
+            let entry = entry(done);
+            let mut start = Start::new(via, kind);
+            let (call, end) = run_on(&mut start, probe::probe_entry, entry.as_ptr().cast());
+            assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {kind:?}");
+            let below = call.sp - entry.sp;
+            assert!((1..1024).contains(&below), "{via:?} {kind:?}: SP {below} bytes below the caller's");
+            assert_eq!(entry.sp % probe::probe_stack_alignment(), 0, "{via:?} {kind:?}");
+        }
+    }
+}
+
+/// Uses a lot of stack, every byte of it.
+unsafe extern "C" fn deep(arg: *mut c_void) -> c_int {
+    fn descend(level: usize) -> u8 {
+        let mut frame = [0xd7_u8; 1024];
+        let frame = std::hint::black_box(&mut frame);
+        if level > 0 { frame[level] ^ descend(level - 1) } else { frame[0] }
+    }
+    std::hint::black_box(descend(32));
+    std::hint::black_box(arg);
+    42
+}
+
+/// The parent of a vfork finds its stack as it left it, from its SP upwards: nothing it needs lies
+/// below, where the child was.
+#[test]
+fn c4_a_deep_child_on_the_callers_stack_leaves_it_as_it_was() {
+    if emulated() {
+        return skip("an emulator that makes a fork of vfork");
+    }
+    for &via in Via::both() {
+        let (call, end) = run_on(&mut Start::new(via, Kind::Vfork), deep, ptr::null_mut());
+        assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?}");
+        assert_eq!(call.frame_changed, 0, "{via:?}");
+        assert_eq!(call.registers_changed, 0, "{via:?}");
+    }
+}
+
+#[test]
+fn c5_any_stack_top_is_aligned() {
+    for &via in Via::both() {
+        for kind in [Kind::Fork, Kind::Vfork] {
+            let stack = Stack::new();
+            for offset in 0..=32 {
+                let entry = entry(done);
+                // SAFETY: within the stack.
+                let top = unsafe { stack.top().sub(64).add(offset) };
+                let mut start = Start::new(via, kind);
+                start.stack_below(&stack, top);
+                let (_, end) = run_on(&mut start, probe::probe_entry, entry.as_ptr().cast());
+                assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {kind:?} {offset}");
+                // Arithmetic, because an emulator may let a misaligned access pass.
+                assert_eq!(entry.sp % probe::probe_stack_alignment(), 0, "{via:?} {kind:?} {offset}");
+                let below = (top as usize).checked_sub(entry.sp);
+                assert!(below.is_some_and(|n| n < 256), "{via:?} {kind:?} {offset}: {below:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn c5_nothing_at_or_above_stack_top_is_written() {
+    for &via in Via::both() {
+        for offset in 0..=16 {
+            let stack = Stack::new();
+            let above = 512;
+            // SAFETY: the last bytes of the stack, which the child does not get.
+            let (top, rest) = unsafe {
+                let top = stack.top().sub(above).add(offset);
+                (top, std::slice::from_raw_parts_mut(top, above - offset))
+            };
+            rest.fill(0xa5);
+            let mut start = Start::new(via, Kind::Vfork);
+            let (_, end) = run_on(start.stack_below(&stack, top), deep, ptr::null_mut());
+            assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {offset}");
+            // SAFETY: as above; the child is gone.
+            let rest = unsafe { std::slice::from_raw_parts(top, above - offset) };
+            assert!(rest.iter().all(|&byte| byte == 0xa5), "{via:?} {offset}");
+        }
+    }
+}
+
+/// The stack is one page, and the pages on either side are not there.
+#[test]
+fn c5_a_stack_of_one_page_between_unmapped_ones_is_enough() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let stack = Stack::of(page());
+            let entry = entry(done);
+            let mut start = Start::new(via, kind);
+            run_on(start.stack(&stack), probe::probe_entry, entry.as_ptr().cast());
+            let used = stack.top() as usize - entry.sp;
+            assert!(used < 256, "{via:?} {kind:?}: {used} bytes");
+        }
+    }
+}
+
+#[test]
+fn c8_the_frame_pointer_is_zero() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let stack = Stack::new();
+            let entry = entry(done);
+            run_on(Start::new(via, kind).stack(&stack), probe::probe_entry, entry.as_ptr().cast());
+            assert_eq!(entry.frame_pointer, 0, "{via:?} {kind:?}");
+        }
+    }
+}
+
+/// What the unwinder said: the last program counter, how many frames, and why it stopped.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Trace {
+    last: usize,
+    frames: usize,
+    reason: c_int,
+}
+
+const END_OF_STACK: c_int = 5; // _URC_END_OF_STACK
+
+// The unwinder that std is linked with: it allocates nothing.
+unsafe extern "C" {
+    fn _Unwind_Backtrace(f: extern "C" fn(*mut c_void, *mut Trace) -> c_int, arg: *mut Trace) -> c_int;
+    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+}
+
+extern "C" fn one_frame(context: *mut c_void, trace: *mut Trace) -> c_int {
+    // SAFETY: the unwinder's context and our own Trace.
+    unsafe {
+        let ip = _Unwind_GetIP(context);
+        // libgcc reports the missing caller, too, as 0
+        if ip != 0 {
+            (*trace).last = ip;
+            (*trace).frames += 1;
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn backtrace(arg: *mut c_void) -> c_int {
+    let trace: *mut Trace = arg.cast();
+    // SAFETY: a Trace that outlives the child.
+    unsafe { (*trace).reason = _Unwind_Backtrace(one_frame, trace) };
+    42
+}
+
+#[test]
+fn c8_a_backtrace_from_the_child_ends_at_the_trampoline() {
+    for &via in Via::both() {
+        let start = match via {
+            Via::Clone => clone_trampoline as *const () as usize,
+            Via::Clone3 => clone3_trampoline as *const () as usize,
+        };
+        for kind in [Kind::Fork, Kind::Vfork] {
+            for own_stack in [true, false] {
+                let trace = Shared::new(Trace::default());
+                // A process of its own: nobody holds the loader's lock, which the unwinder takes.
+                let end = in_process(|| {
+                    let stack = Stack::new();
+                    let mut start = Start::new(via, kind);
+                    if own_stack {
+                        start.stack(&stack);
+                    }
+                    let (_, end) = run_on(&mut start, backtrace, trace.as_ptr().cast());
+                    end.and_then(|end| end.code()).unwrap_or(99)
+                });
+                assert_eq!(end.code(), Some(42), "{via:?} {kind:?} {own_stack}: {end:?}");
+                let place = trace.last.wrapping_sub(start);
+                assert!(place < 256, "{via:?} {kind:?} {own_stack}: ends elsewhere: {:?}", *trace);
+                assert_eq!(trace.reason, END_OF_STACK, "{via:?} {kind:?} {own_stack}: {:?}", *trace);
+                assert!(trace.frames >= 2, "{via:?} {kind:?} {own_stack}: {:?}", *trace);
+            }
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn gdb_stops_here(arg: *mut c_void) -> c_int {
+    std::hint::black_box(arg);
+    42
+}
+
+/// Not a test: what `c8_gdb_sees_the_trampoline_as_the_outermost_frame` debugs.
+#[test]
+#[ignore = "the program that gdb runs"]
+fn c8_gdb_target() {
+    let clone3 = std::env::var_os("VIA_CLONE3").is_some();
+    run(if clone3 { Via::Clone3 } else { Via::Clone }, Kind::Fork, gdb_stops_here, ptr::null_mut());
+}
+
+#[test]
+fn c8_gdb_sees_the_trampoline_as_the_outermost_frame() {
+    if Command::new("gdb").arg("--version").output().is_err() {
+        return skip("no gdb here");
+    }
+    for &via in Via::both() {
+        let mut gdb = Command::new("timeout");
+        gdb.args(["-s", "KILL", "60", "gdb", "-nx", "-batch"]);
+        gdb.args(["-ex", "set confirm off", "-ex", "set follow-fork-mode child"]);
+        gdb.args(["-ex", "break gdb_stops_here", "-ex", "run", "-ex", "backtrace", "-ex", "kill"]);
+        gdb.arg("--args").arg(std::env::current_exe().expect("our own path"));
+        gdb.args(["--exact", "child::c8_gdb_target", "--ignored", "--test-threads=1"]);
+        if via == Via::Clone3 {
+            gdb.env("VIA_CLONE3", "1");
+        }
+        let output = gdb.output().expect("gdb runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let frames: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        let name = if via == Via::Clone { " clone_trampoline" } else { " clone3_trampoline" };
+        assert!(frames.first().is_some_and(|f| f.contains("gdb_stops_here")), "{via:?}: {text}");
+        assert!(frames.last().is_some_and(|f| f.contains(name)), "{via:?}: {text}");
+        assert!(!text.contains("Backtrace stopped"), "{via:?}: {text}");
+    }
+}
+
+/// SETTLS switches the child's thread pointer, and the parent's stays.
+#[test]
+fn c9_settls_switches_the_childs_thread_pointer() {
+    let own = |entry: &Shared<probe::Entry>| {
+        // SAFETY: an Entry; `done` ignores its argument.
+        assert_eq!(unsafe { probe::probe_entry(entry.as_ptr().cast()) }, 42);
+        entry.thread_pointer
+    };
+    let before = own(&entry(done));
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            // A block whose first word is its own address, as x86 wants it; room on both sides.
+            let block = Shared::new([0_usize; 512]);
+            let pointer = (&raw const block[256]) as usize;
+            // SAFETY: our own memory.
+            unsafe { (*block.as_ptr())[256] = pointer };
+            let mut scratch = [0_u64; 2];
+            let stack = Stack::new();
+            for set in [true, false] {
+                let entry = entry(done);
+                let mut start = Start::new(via, kind);
+                if set {
+                    start.args.flags |= F::SETTLS.bits();
+                    // SAFETY: 16 bytes of scratch.
+                    let tls = unsafe { probe::probe_tls_argument(pointer, scratch.as_mut_ptr().cast()) };
+                    start.args.tls = tls as u64;
+                }
+                run_on(start.stack(&stack), probe::probe_entry, entry.as_ptr().cast());
+                let expected = if set { pointer } else { before };
+                assert_eq!(entry.thread_pointer, expected, "{via:?} {kind:?} {set}");
+            }
+        }
+    }
+    assert_eq!(own(&entry(done)), before);
+}

@@ -1,0 +1,11 @@
+//! The contract of the assembly, clause by clause: PORTING.md, C1 to C12. A test's name begins with
+//! its clause; each runs over both calls where the clause is about both.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod child;
+mod errors;
+mod object;
+mod parent;
+mod unmap_exit;

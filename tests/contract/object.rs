@@ -1,0 +1,142 @@
+//! The object file: C8 (its unwind tables), C10 (hardening), C12 (stands alone).
+
+use gimli::{BaseAddresses, EhFrame, NativeEndian, RegisterRule, UnwindContext, UnwindSection};
+use object::read::archive::ArchiveFile;
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags, SectionKind, SymbolKind};
+use std::collections::BTreeMap;
+
+static ARCHIVE: &[u8] = include_bytes!(env!("CLONE_TRAMPOLINE_ARCHIVE"));
+
+const FUNCTIONS: [&str; 3] = ["clone3_trampoline", "clone_trampoline", "unmap_exit_trampoline"];
+
+/// The one object file of the archive.
+fn port() -> object::File<'static> {
+    let archive = ArchiveFile::parse(ARCHIVE).expect("an archive");
+    let members: Vec<_> = archive.members().map(|member| member.expect("a member")).collect();
+    assert_eq!(members.len(), 1, "one port, one object");
+    object::File::parse(members[0].data(ARCHIVE).expect("its bytes")).expect("an object file")
+}
+
+fn functions<'a>(file: &'a object::File<'a>) -> BTreeMap<&'a str, (u64, u64)> {
+    file.symbols()
+        .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
+        .filter_map(|symbol| Some((symbol.name().ok()?, (symbol.address(), symbol.size()))))
+        .filter(|(name, _)| FUNCTIONS.contains(name))
+        .collect()
+}
+
+#[test]
+fn c12_the_object_has_three_global_functions_and_needs_nothing() {
+    let port = port();
+    let mut globals: Vec<&str> =
+        port.symbols().filter(|s| s.is_global()).map(|s| s.name().expect("a name")).collect();
+    globals.sort_unstable();
+    assert_eq!(globals, FUNCTIONS, "an undefined symbol is global too");
+    for (name, (_, size)) in functions(&port) {
+        assert!(size > 0, "{name} has no size");
+    }
+}
+
+#[test]
+fn c12_the_object_has_no_data_and_no_relocation_that_the_loader_would_see() {
+    let port = port();
+    for section in port.sections() {
+        let name = section.name().expect("a name");
+        let SectionFlags::Elf { sh_flags } = section.flags() else { panic!("not ELF") };
+        let loaded = sh_flags & u64::from(object::elf::SHF_ALLOC) != 0;
+        let writable = sh_flags & u64::from(object::elf::SHF_WRITE) != 0;
+        assert!(!(loaded && writable) || section.size() == 0, "{name}: writable data");
+        if !loaded || name == ".eh_frame" {
+            continue; // relative to the code by construction, checked in the linked program below
+        }
+        for (offset, relocation) in section.relocations() {
+            // The linker's own notes on code that it may shorten; a symbol outside this code would
+            // have to be resolved by the loader.
+            let local = match relocation.target() {
+                RelocationTarget::Symbol(index) => {
+                    let symbol = port.symbol_by_index(index).expect("a symbol");
+                    symbol.section_index() == Some(section.index())
+                }
+                RelocationTarget::Absolute => true,
+                _ => false,
+            };
+            assert!(local && section.kind() == SectionKind::Text, "{name}+{offset:#x}: {relocation:?}");
+        }
+    }
+}
+
+#[test]
+fn c10_the_stack_stays_non_executable() {
+    let port = port();
+    let note = port.section_by_name(".note.GNU-stack").expect("without it the stack is executable");
+    let SectionFlags::Elf { sh_flags } = note.flags() else { panic!("not ELF") };
+    assert_eq!(sh_flags & u64::from(object::elf::SHF_EXECINSTR), 0);
+}
+
+#[test]
+fn c10_the_object_carries_its_architectures_hardening_notes() {
+    let expected = probe::probe_property_bits();
+    let port = port();
+    let Some(note) = port.section_by_name(".note.gnu.property") else {
+        assert_eq!(expected, 0, "no property note");
+        return;
+    };
+    let data = note.data().expect("its bytes");
+    let word = |at: usize| u32::from_ne_bytes(data[at..at + 4].try_into().expect("four bytes"));
+    let align = if port.is_64() { 8 } else { 4 };
+    assert_eq!(note.align(), align);
+    assert_eq!((word(0), word(8), &data[12..16]), (4, 5, &b"GNU\0"[..]), "NT_GNU_PROPERTY_TYPE_0");
+    assert_eq!(word(4) as usize, data.len() - 16, "the size of the properties");
+    assert_eq!(word(4) as u64 % align, 0, "padded");
+    assert_eq!(word(20), 4, "the size of the bits");
+    assert_eq!(word(24), expected);
+}
+
+#[test]
+fn c10_every_entry_is_a_landing_pad() {
+    let pad = probe::probe_landing_pad();
+    let port = port();
+    for (name, (address, _)) in functions(&port) {
+        let text = port.sections().find(|s| s.kind() == SectionKind::Text && s.size() > 0);
+        let code = text.expect("code").data().expect("its bytes");
+        let first = &code[address as usize..address as usize + 4];
+        let first = u32::from_ne_bytes(first.try_into().expect("four bytes"));
+        assert!(pad == 0 || first == pad, "{name} begins with {first:#010x}, not {pad:#010x}");
+    }
+}
+
+/// In the linked program every byte of the three functions has an unwind rule; in the child's part,
+/// and behind unmap_exit's munmap, the rule is that there is no caller.
+#[test]
+fn c8_every_instruction_has_an_unwind_rule_and_the_child_has_no_caller() {
+    let program = std::fs::read("/proc/self/exe").expect("our own program");
+    let file = object::File::parse(&*program).expect("an ELF file");
+    let section = file.section_by_name(".eh_frame").expect(".eh_frame");
+    let text = file.section_by_name(".text").expect(".text");
+    let bases = BaseAddresses::default().set_eh_frame(section.address()).set_text(text.address());
+    let data = section.data().expect("its bytes");
+    let mut frames = EhFrame::new(data, NativeEndian);
+    frames.set_address_size(if file.is_64() { 8 } else { 4 });
+
+    let functions = functions(&file);
+    assert_eq!(functions.keys().copied().collect::<Vec<_>>(), FUNCTIONS);
+    for (name, (start, size)) in functions {
+        let mut without_caller = Vec::new();
+        for address in start..start + size {
+            let fde = frames
+                .fde_for_address(&bases, address, EhFrame::cie_from_offset)
+                .unwrap_or_else(|error| panic!("{name}+{:#x}: {error}", address - start));
+            let row = fde
+                .unwind_info_for_address(&frames, &bases, &mut UnwindContext::new(), address)
+                .expect("a rule")
+                .clone();
+            if row.register(fde.cie().return_address_register()) == RegisterRule::Undefined {
+                without_caller.push(address - start);
+            }
+        }
+        // Some code at the end, without a gap, and not the beginning.
+        let first = *without_caller.first().unwrap_or_else(|| panic!("{name}: always a caller"));
+        assert!(first > 0, "{name}: never a caller");
+        assert_eq!(without_caller, (first..size).collect::<Vec<_>>(), "{name}");
+    }
+}

@@ -1,0 +1,276 @@
+//! What the caller sees: C1 (the result, and nothing else changed), C3, C6, C7.
+
+use crate::common::*;
+use clone_trampoline::CloneFlags;
+use clone_trampoline::raw::{CloneArgs, clone3_trampoline};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::SeqCst};
+
+type F = CloneFlags;
+
+const EINVAL: isize = -(libc::EINVAL as isize);
+
+/// Stores the caller's tid where `arg` points.
+unsafe extern "C" fn store_tid(arg: *mut c_void) -> c_int {
+    // SAFETY: `arg` is an AtomicI32 that outlives the child; gettid does not fail, so that libc does
+    // not write errno.
+    unsafe { (*arg.cast::<AtomicI32>()).store(libc::syscall(libc::SYS_gettid) as i32, SeqCst) };
+    42
+}
+
+unsafe extern "C" fn done(_: *mut c_void) -> c_int {
+    42
+}
+
+#[test]
+fn c1_the_parent_gets_the_childs_tid() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let tid = Shared::new(AtomicI32::new(0));
+            let stack = Stack::new();
+            let mut start = Start::new(via, kind);
+            let (call, status) = run_on(start.stack(&stack), store_tid, tid.as_ptr().cast());
+            assert_eq!(call.result, tid.load(SeqCst) as isize, "{via:?} {kind:?}");
+            assert!(status.is_none_or(|s| s.code() == Some(42)), "{via:?} {kind:?} {status:?}");
+        }
+    }
+}
+
+#[test]
+fn c1_errno_is_not_touched() {
+    for &via in Via::both() {
+        // SAFETY: this thread's errno.
+        unsafe { *libc::__errno_location() = 77 };
+        let result = Start::with(via, F::SIGHAND, 0).start(never, ptr::null_mut()).result;
+        // SAFETY: as above.
+        let errno = unsafe { *libc::__errno_location() };
+        assert_eq!((result, errno), (EINVAL, 77), "{via:?}");
+    }
+}
+
+#[test]
+fn c1_clone3_args_are_unchanged() {
+    if !Via::both().contains(&Via::Clone3) {
+        return;
+    }
+    let stack = Stack::new();
+    for (flags, works) in [(F::empty(), true), (F::SIGHAND, false)] {
+        let mut start = Start::with(Via::Clone3, flags, libc::SIGCHLD);
+        start.stack(&stack);
+        let before = start.args;
+        let result = start.start(done, ptr::null_mut()).result;
+        assert_eq!(start.args, before);
+        assert_eq!(result > 0, works, "{result}");
+        if works {
+            assert_eq!(wait(result).code(), Some(42));
+        }
+    }
+}
+
+/// The kernel alone reads `*args`: it knows how much of it there is, and says what is wrong with it.
+#[test]
+fn c1_clone3_args_are_the_kernels_to_judge() {
+    if !Via::both().contains(&Via::Clone3) {
+        return;
+    }
+    let page = page();
+    let full = size_of::<CloneArgs>();
+    let clone3 = |args: *const CloneArgs, size| {
+        // SAFETY: a copy of this process on a copy of this stack, which returns at once.
+        match unsafe { clone3_trampoline(args, size, Some(done), ptr::null_mut()) } as isize {
+            tid @ 1.. => wait(tid).code().unwrap_or(99) - 42,
+            errno => -errno as i32,
+        }
+    };
+    // a page of zeros, and an inaccessible one behind it
+    let memory = Stack::of(page);
+    let zeros: *const CloneArgs = memory.base.cast();
+    // SAFETY: within that page.
+    let at_the_end: *const CloneArgs = unsafe { memory.top().sub(full) }.cast();
+    let value_behind = [CloneArgs::default(), CloneArgs { cgroup: 1, ..CloneArgs::default() }];
+    let unmapped: *const CloneArgs = ptr::without_provenance(8);
+    assert_eq!(clone3(zeros, 0), libc::EINVAL);
+    assert_eq!(clone3(zeros, 63), libc::EINVAL, "less than the first version");
+    assert_eq!(clone3(zeros, 64), 0, "the first version");
+    assert_eq!(clone3(zeros, full), 0);
+    assert_eq!(clone3(zeros, full + 8), 0, "more than the kernel knows, but zeros");
+    assert_eq!(clone3(value_behind.as_ptr(), 2 * full), libc::E2BIG, "more than the kernel knows");
+    assert_eq!(clone3(zeros, page + 8), libc::E2BIG);
+    assert_eq!(clone3(at_the_end, full), 0, "not a byte behind it is read");
+    assert_eq!(clone3(at_the_end, full + 8), libc::EFAULT);
+    assert_eq!(clone3(unmapped, full), libc::EFAULT);
+}
+
+/// A null `fn`, or null `args`: -EINVAL, and no child.
+#[test]
+fn c3_null_is_einval_and_no_child() {
+    let result = Shared::new(AtomicIsize::new(0));
+    for &via in Via::both() {
+        for kind in [Kind::Fork, Kind::Vfork] {
+            let end = in_process(|| {
+                let stack = Stack::new();
+                let mut start = Start::new(via, kind);
+                result.store(start.stack(&stack).start_maybe(0, ptr::null_mut()).result, SeqCst);
+                no_child()
+            });
+            assert_eq!((end.code(), result.load(SeqCst)), (Some(77), EINVAL), "{via:?} {kind:?}");
+        }
+    }
+    let end = in_process(|| {
+        // SAFETY: null is what is asked about.
+        let errno = unsafe { clone3_trampoline(ptr::null(), 88, Some(never), ptr::null_mut()) };
+        result.store(errno as isize, SeqCst);
+        no_child()
+    });
+    assert_eq!((end.code(), result.load(SeqCst)), (Some(77), EINVAL), "args");
+}
+
+/// 77 in a process that has no child and never had one that it did not wait for.
+fn no_child() -> i32 {
+    // SAFETY: no place for a status.
+    let rc = unsafe { libc::waitpid(-1, ptr::null_mut(), libc::__WALL | libc::WNOHANG) };
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    if rc == -1 && errno == Some(libc::ECHILD) { 77 } else { 78 }
+}
+
+fn assert_saved(call: &probe::Call, what: &str) {
+    assert_eq!(call.registers_changed, 0, "call-saved registers: {what}");
+    assert_eq!(call.frame_changed, 0, "the caller's frame: {what}");
+}
+
+#[test]
+fn c6_call_saved_registers_survive_a_clone() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let stack = Stack::new();
+            let (call, _) = run_on(Start::new(via, kind).stack(&stack), done, ptr::null_mut());
+            assert_saved(&call, &format!("{via:?} {kind:?}"));
+        }
+    }
+}
+
+#[test]
+fn c6_call_saved_registers_survive_a_failed_clone() {
+    let stack = Stack::new();
+    for &via in Via::both() {
+        let call = Start::with(via, F::SIGHAND, 0).stack(&stack).start(never, ptr::null_mut());
+        assert_eq!(call.result, EINVAL, "{via:?}: the kernel's");
+        assert_saved(&call, &format!("{via:?}: the kernel's error"));
+
+        let call = Start::new(via, Kind::Fork).stack(&stack).start_maybe(0, ptr::null_mut());
+        assert_eq!(call.result, EINVAL, "{via:?}: a null fn");
+        assert_saved(&call, &format!("{via:?}: a null fn"));
+    }
+    let call = Start::new(Via::Clone, Kind::Vm).start(never, ptr::null_mut());
+    assert_eq!(call.result, EINVAL, "two tasks at once on one stack");
+    assert_saved(&call, "two tasks at once on one stack");
+}
+
+/// `parent_tid` and `child_tid` each arrive where the kernel expects them, in its own order.
+#[test]
+fn c7_each_tid_is_stored_where_it_was_asked_for() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            for (flags, parent, child) in [
+                (F::PARENT_SETTID, true, false),
+                (F::CHILD_SETTID, false, true),
+                (F::PARENT_SETTID | F::CHILD_SETTID, true, true),
+            ] {
+                if kind == Kind::Thread {
+                    continue; // its two places are taken: c7_child_cleartid_wakes_the_waiter
+                }
+                let words = Shared::new([const { AtomicI32::new(-1) }; 2]);
+                let stack = Stack::new();
+                let mut start = Start::with(via, kind.flags() | flags, libc::SIGCHLD);
+                start.args.parent_tid = words[0].as_ptr() as u64;
+                start.args.child_tid = words[1].as_ptr() as u64;
+                let (call, _) = run_on(start.stack(&stack), done, ptr::null_mut());
+                let expected = [parent, child].map(|set| if set { call.result as i32 } else { -1 });
+                let found = [words[0].load(SeqCst), words[1].load(SeqCst)];
+                assert_eq!(found, expected, "{via:?} {kind:?} {flags:?}");
+            }
+        }
+    }
+}
+
+/// PARENT_SETTID is done before the call returns, CHILD_SETTID before `fn` runs.
+#[test]
+fn c7_tids_are_visible_in_time() {
+    unsafe extern "C" fn compare(arg: *mut c_void) -> c_int {
+        // SAFETY: three words that outlive the child; gettid does not fail.
+        unsafe {
+            let words = &*arg.cast::<[AtomicI32; 3]>();
+            words[2].store(words[1].load(SeqCst), SeqCst);
+            43 - i32::from(words[1].load(SeqCst) == libc::syscall(libc::SYS_gettid) as i32)
+        }
+    }
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let words = Shared::new([const { AtomicI32::new(-1) }; 3]);
+            let stack = Stack::new();
+            let exit_signal = if kind == Kind::Thread { 0 } else { libc::SIGCHLD };
+            let flags = kind.flags() | F::PARENT_SETTID | F::CHILD_SETTID;
+            let mut start = Start::with(via, flags, exit_signal);
+            start.args.parent_tid = words[0].as_ptr() as u64;
+            start.args.child_tid = words[1].as_ptr() as u64;
+            let call = start.stack(&stack).start(compare, words.as_ptr().cast());
+            assert_eq!(words[0].load(SeqCst) as isize, call.result, "{via:?} {kind:?}");
+            if kind == Kind::Thread {
+                wait_for_zero(&words[1]);
+                assert_eq!(words[2].load(SeqCst) as isize, call.result, "{via:?} {kind:?}");
+            } else {
+                assert_eq!(wait(call.result).code(), Some(42), "{via:?} {kind:?}");
+            }
+        }
+    }
+}
+
+/// The end of a thread clears `child_tid` and wakes the futex; the stack is free then.
+#[test]
+fn c7_child_cleartid_wakes_the_waiter() {
+    unsafe extern "C" fn wait_for_go(arg: *mut c_void) -> c_int {
+        // SAFETY: a word that outlives the child.
+        let go = unsafe { &*arg.cast::<AtomicI32>() };
+        while go.load(SeqCst) == 0 {
+            std::hint::spin_loop();
+        }
+        42
+    }
+    for &via in Via::both() {
+        let go = AtomicI32::new(0);
+        let word = AtomicI32::new(-1);
+        let stack = Stack::new();
+        let mut start = Start::new(via, Kind::Thread);
+        start.args.child_tid = word.as_ptr() as u64;
+        start.args.parent_tid = word.as_ptr() as u64;
+        let call = start.stack(&stack).start(wait_for_go, go.as_ptr().cast());
+        assert_eq!(word.load(SeqCst) as isize, call.result, "{via:?}");
+        go.store(1, SeqCst);
+        wait_for_zero(&word);
+    }
+}
+
+/// clone stores the pidfd where `parent_tid` points, clone3 where `pidfd` points.
+#[test]
+fn c7_the_pidfd_arrives_and_names_the_child() {
+    for &via in Via::both() {
+        let pidfd = Shared::new(AtomicI32::new(-1));
+        let stack = Stack::new();
+        let mut start = Start::with(via, F::PIDFD, libc::SIGCHLD);
+        start.args.pidfd = pidfd.as_ptr() as u64;
+        let call = start.stack(&stack).start(done, ptr::null_mut());
+        assert!(call.result > 0, "{via:?}: errno {}", -call.result);
+        let fd = pidfd.load(SeqCst);
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd, one descriptor of ours, a place for a siginfo.
+        unsafe {
+            let ready = libc::poll(&mut poll, 1, LIMIT.as_millis() as c_int);
+            assert_eq!((ready, poll.revents), (1, libc::POLLIN), "{via:?}: readable at the child's end");
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).expect("fdinfo");
+            assert!(info.contains("Pid:"), "{via:?}: not a pidfd:\n{info}");
+            libc::close(fd);
+        }
+        assert_eq!(wait(call.result).code(), Some(42), "{via:?}");
+    }
+}
