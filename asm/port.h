@@ -62,15 +62,13 @@
 
 /* The child's part of a trampoline. It has an FDE of its own, because the parent's rules describe a
  * frame that the child's stack does not have, and in it the return address is undefined: that is how
- * an unwinder knows the outermost frame (C8). remember_state changes no rule; it keeps GNU as from
- * moving the undefined rule into the CIE, where elfutils does not honour it (glibc BZ #24040).
+ * an unwinder knows the outermost frame (C8).
  *
  * The trap itself stays in the parent's FDE, where glibc ends it before: the child leaves those two
- * instructions at once, but the parent of a vfork sleeps there until the child is gone, and a
- * debugger should be able to say who called. */
+ * instructions at once, but the parent of a vfork sleeps there until the child is gone, and a profiler
+ * or a core dump should be able to say who called. */
 .macro child_begins return_address
         .cfi_endproc
         .cfi_startproc
-        .cfi_remember_state
         .cfi_undefined \return_address
 .endm

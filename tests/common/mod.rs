@@ -15,8 +15,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes that does not hang, under emulation too.
-pub const LIMIT: Duration = Duration::from_secs(30);
+/// Longer than anything takes that does not hang, under emulation too. TEST_LIMIT has it in seconds.
+pub fn limit() -> Duration {
+    let seconds = std::env::var("TEST_LIMIT").ok().and_then(|limit| limit.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(30))
+}
 
 /// Says on the real stderr, past libtest's capture, that this test could not be done here, or not
 /// wholly. CI counts the tests that say so.
@@ -120,15 +123,16 @@ pub enum Via {
 impl Via {
     /// Both calls, or clone alone, counted as a skip, where there is no clone3.
     pub fn both() -> &'static [Via] {
-        static CLONE3: OnceLock<isize> = OnceLock::new();
+        static CLONE3: OnceLock<c_int> = OnceLock::new();
         let errno = *CLONE3.get_or_init(|| {
             // SAFETY: size 0 is EINVAL before anything is read.
-            unsafe { clone3_trampoline(&CloneArgs::default(), 0, Some(never), ptr::null_mut()) as isize }
+            unsafe { libc::syscall(libc::SYS_clone3, ptr::null_mut::<c_void>(), 0_usize) };
+            std::io::Error::last_os_error().raw_os_error().expect("an errno")
         });
-        if errno == -(libc::EINVAL as isize) {
+        if errno == libc::EINVAL {
             &[Via::Clone, Via::Clone3]
         } else {
-            skip(&format!("clone3 answers errno {}", -errno));
+            skip(&format!("clone3 answers errno {errno}"));
             &[Via::Clone]
         }
     }
@@ -308,7 +312,7 @@ pub fn run_on(
 /// Waits for a child, whatever its exit signal; one that hangs is killed and fails the test.
 pub fn wait(tid: isize) -> ExitStatus {
     let tid = c_int::try_from(tid).expect("a tid");
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit();
     let mut status = 0;
     loop {
         // SAFETY: a place for the status.
@@ -328,7 +332,7 @@ pub fn wait(tid: isize) -> ExitStatus {
 /// Waits until a thread's end has cleared its tid and woken the futex. The kernel's wake is not
 /// private, so the wait must not be.
 pub fn wait_for_zero(word: &AtomicI32) {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit();
     loop {
         let value = word.load(Ordering::Acquire);
         if value == 0 {

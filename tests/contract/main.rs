@@ -6,6 +6,7 @@ mod common;
 
 mod child;
 mod errors;
+mod flags;
 mod object;
 mod parent;
 mod unmap_exit;

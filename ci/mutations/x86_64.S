@@ -1,0 +1,45 @@
+# Wrong edits of asm/x86_64.S: a name, then a sed -E script. Not here, because they change nothing that
+# can be observed: flags of clone cut to 32 bits (the kernel does so itself).
+no-alignment                    s/andq    \$-16, %rsp/nop/
+alignment-upwards               s/andq    \$-16, %rsp/addq $15, %rsp; andq $-16, %rsp/
+alignment-to-8                  s/andq    \$-16, %rsp/andq $-8, %rsp/
+exit-group                      s/NR_exit   60/NR_exit   231/
+status-not-passed               s/movl    %eax, %edi .*/xorl %edi, %edi/
+status-of-seven-bits            s/movl    %eax, %edi .*/andl $127, %eax; movl %eax, %edi/
+frame-pointer-kept              /xorl    %ebp, %ebp/d
+no-trap-behind-the-exit         s/^        hlt/        nop/
+child-writes-above-its-stack    s/call    \*\\fn/movq $0, (%rsp); call *\\fn/
+child-returns                   s/call    \*\\fn .*/pushq $0; movq \\fn, (%rsp); ret/
+clobbers-rbx                    s/popq    %rbx/addq $8, %rsp/
+clobbers-rbx-on-failure         s/popq    %rbx/testq %rax, %rax; js 9f; popq %rbx; ret; 9: addq $8, %rsp/
+clobbers-rbx-on-einval          s/^\.Lclone_invalid:/&\n        xorl %ebx, %ebx/
+clobbers-r12-in-clone3          s/movq    %rcx, %r8/movq %rcx, %r8; xorl %r12d, %r12d/
+parent-state-below-sp           s/pushq   %rbx/movq %rbx, -16(%rsp)/; s/popq    %rbx/movq -16(%rsp), %rbx/; s/ 16\(%rsp\)/ 8(%rsp)/; /cfi_adjust_cfa_offset|cfi_rel_offset/d
+ptid-and-ctid-swapped           s/movq    %r8, %rdx/movq %r8, %r10/; s/movq    16\(%rsp\), %r10/movq 16(%rsp), %rdx/
+ctid-not-passed                 s/movq    16\(%rsp\), %r10/xorl %r10d, %r10d/
+tls-not-passed                  s/movq    %r9, %r8/xorl %r8d, %r8d/
+flags-not-passed                s/movl    %edx, %edi  .*/movl $17, %edi/
+arg-not-passed                  s/movq    \\arg, %rdi/xorl %edi, %edi/
+positive-errno                  s/popq    %rbx/popq %rbx; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
+positive-errno-of-clone3        s/jz      \.Lclone3_child/&; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
+result-cut-to-32-bits           s/testq   %rax, %rax/movl %eax, %eax; testq %rax, %rax/
+result-cut-to-15-bits           s/jz      \.Lclone_child/&; js 9f; andl $0x1, %eax; 9:/
+null-fn-allowed                 s/jz      \.Lclone_invalid/nop/
+null-fn-allowed-in-clone3       s/testq   %rdx, %rdx/testq %rsp, %rsp/
+null-args-allowed               s/jz      \.Lclone3_invalid  /nop; /
+two-tasks-on-one-stack          s/je      \.Lclone_invalid/nop/
+vfork-refused-the-stack         s/andl    \$\(CLONE_VM \| CLONE_VFORK\), %eax/andl $CLONE_VM, %eax/
+copy-refused-the-stack          s/je      \.Lclone_invalid/jmp .Lclone_invalid/
+clone3-args-written             s/movl    \$NR\(NR_clone3\), %eax/movq $0, 48(%rdi); &/
+clone3-args-read                s/movl    \$NR\(NR_clone3\), %eax/movq (%rdi), %rax; &/
+clone3-size-fixed               s/movl    \$NR\(NR_clone3\), %eax/movl $88, %esi; &/
+no-property-note                s/PORT_PROPERTY_BITS 3 /PORT_PROPERTY_BITS 0 /
+no-shstk-in-the-note            s/PORT_PROPERTY_BITS 3 /PORT_PROPERTY_BITS 1 /
+no-landing-pad                  0,/^        endbr64/s///
+unmap-too-little                s/movl    \$NR\(NR_munmap\), %eax/subq $4096, %rsi; &/
+unmap-too-much                  s/movl    \$NR\(NR_munmap\), %eax/addq $4096, %rsi; &/
+unmap-nothing                   s/movl    \$NR\(NR_munmap\), %eax/xorl %esi, %esi; &/
+unmap-then-push                 s/movl    %edx, %edi$/pushq %rdx; &/
+unmap-exit-status-lost          s/movl    %edx, %edi$/xorl %edi, %edi/
+data-relocation                 s/^function clone3_trampoline/        .data\n        .quad clone_trampoline\n        .text\n&/
+needs-libc                      s/^function clone3_trampoline/        call exit\n&/

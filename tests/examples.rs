@@ -1,0 +1,30 @@
+//! The examples do what they say, on every kernel that the tests run on.
+
+use std::process::Command;
+
+#[path = "../examples/start_thread.rs"]
+mod start_thread;
+
+#[test]
+#[ignore = "the program that the next test runs"]
+fn start_thread_main() {
+    start_thread::main().expect("each step works");
+}
+
+/// The main job: Linus's program prints its six lines.
+#[test]
+fn start_thread_prints_the_six_lines_of_1996() {
+    let output = Command::new(std::env::current_exe().expect("our own path"))
+        .args(["--exact", "start_thread_main", "--ignored", "--nocapture", "--test-threads=1"])
+        .output()
+        .expect("our own program runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, rest) = text.split_once("mother:\t fd = ").expect(&text);
+    let (fd, _) = rest.split_once('\n').expect(&text);
+    let expected = format!(
+        "mother:\t fd = {fd}\nmother:\t vm = 10\nchild:\t got argument {fd} as fd\nchild:\t vm = 5\n\
+         mother:\t vm = 5\nmother:\t child closed our file descriptor\n"
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains(&expected), "{text}");
+}
