@@ -257,15 +257,42 @@ fn c1_the_kernels_errors_about_the_cgroup_arrive() {
         return skip("needs clone3, cgroup2 at /sys/fs/cgroup and CAP_SYS_ADMIN");
     }
     let path = root.join(format!("clone-trampoline-{}", std::process::id()));
-    std::fs::create_dir(&path).expect("mkdir of a cgroup");
-    let directory = std::fs::File::open(&path).expect("open of a cgroup");
+    let (threaded, invalid) = (path.join("threaded"), path.join("invalid"));
+    for path in [&path, &threaded, &invalid] {
+        std::fs::create_dir(path).expect("mkdir of a cgroup");
+    }
+    let directory = |path| std::fs::File::open(path).expect("open of a cgroup");
+    let (inner, outer) = (directory(&invalid), directory(&path));
     let mut start = Start::with(Via::Clone3, F::INTO_CGROUP, libc::SIGCHLD);
-    start.args.cgroup = directory.as_raw_fd() as u64;
+
+    start.args.cgroup = outer.as_raw_fd() as u64;
     let unprivileged = result_after(nobody, &start);
     let born_in_it = result_after(|| {}, &start);
-    std::fs::remove_dir(&path).expect("rmdir of a cgroup");
+    // Processes and controllers for children exclude each other, for controllers of memory's kind.
+    let controllers = |path: &Path| std::fs::write(path.join("cgroup.subtree_control"), "+memory");
+    let with_controllers = controllers(root).and_then(|()| controllers(&path)).map(|()| {
+        let result = result_after(|| {}, &start);
+        std::fs::write(path.join("cgroup.subtree_control"), "-memory").expect("no controllers");
+        result
+    });
+    // Beside a threaded cgroup a plain one is of no use: "domain invalid".
+    std::fs::write(threaded.join("cgroup.type"), "threaded").expect("a threaded cgroup");
+    start.args.cgroup = inner.as_raw_fd() as u64;
+    let beside_threaded = result_after(|| {}, &start);
+    for path in [&threaded, &invalid] {
+        std::fs::remove_dir(path).expect("rmdir of a cgroup");
+    }
     let gone = result_after(|| {}, &start);
+    std::fs::remove_dir(&path).expect("rmdir of a cgroup");
+
     assert_eq!(unprivileged, -libc::EACCES as isize, "no permission to write cgroup.procs");
     assert!(born_in_it > 0, "errno {}", -born_in_it);
-    assert_eq!(gone, -libc::ENODEV as isize, "a cgroup that is gone");
+    match with_controllers {
+        Ok(result) => assert_eq!(result, -libc::EBUSY as isize, "a cgroup with controllers below"),
+        Err(error) => skip(&format!("no memory controller: {error}")),
+    }
+    assert_eq!(beside_threaded, -libc::EOPNOTSUPP as isize, "an invalid domain");
+    // ENODEV by the cgroup that is dead, or already ENOENT by its cgroup.procs
+    let expected = [-libc::ENODEV as isize, -libc::ENOENT as isize];
+    assert!(expected.contains(&gone), "a cgroup that is gone: {gone}");
 }
