@@ -53,3 +53,7 @@ mod flags;
 pub mod raw;
 
 pub use flags::CloneFlags;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -284,16 +284,15 @@ unsafe extern "C" fn gdb_stops_here(arg: *mut c_void) -> c_int {
     42
 }
 
-/// Not a test: what `c8_gdb_sees_the_trampoline_as_the_outermost_frame` debugs.
-#[test]
-#[ignore = "the program that gdb runs"]
-fn c8_gdb_target() {
-    let clone3 = std::env::var_os("VIA_CLONE3").is_some();
-    run(if clone3 { Via::Clone3 } else { Via::Clone }, Kind::Fork, gdb_stops_here, ptr::null_mut());
-}
-
+/// gdb debugs this very test, which then only starts the child.
 #[test]
 fn c8_gdb_sees_the_trampoline_as_the_outermost_frame() {
+    const DEBUGGED: &str = "START_UNDER_GDB_BY";
+    if let Ok(call) = std::env::var(DEBUGGED) {
+        let via = if call == "clone3_trampoline" { Via::Clone3 } else { Via::Clone };
+        run(via, Kind::Fork, gdb_stops_here, ptr::null_mut());
+        return;
+    }
     if Command::new("gdb").arg("--version").output().is_err() {
         return skip("no gdb here");
     }
@@ -301,21 +300,19 @@ fn c8_gdb_sees_the_trampoline_as_the_outermost_frame() {
         return skip("gdb would see the emulator");
     }
     for &via in Via::both() {
+        let call = if via == Via::Clone { "clone_trampoline" } else { "clone3_trampoline" };
         let mut gdb = Command::new("timeout");
+        gdb.env(DEBUGGED, call);
         gdb.args(["-s", "KILL", "60", "gdb", "-nx", "-batch"]);
         gdb.args(["-ex", "set confirm off", "-ex", "set follow-fork-mode child"]);
         gdb.args(["-ex", "break gdb_stops_here", "-ex", "run", "-ex", "backtrace", "-ex", "kill"]);
         gdb.arg("--args").arg(std::env::current_exe().expect("our own path"));
-        gdb.args(["--exact", "child::c8_gdb_target", "--ignored", "--test-threads=1"]);
-        if via == Via::Clone3 {
-            gdb.env("VIA_CLONE3", "1");
-        }
+        gdb.args(["--exact", std::thread::current().name().expect("the test's name"), "--test-threads=1"]);
         let output = gdb.output().expect("gdb runs");
         let text = String::from_utf8_lossy(&output.stdout);
         let frames: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
-        let name = if via == Via::Clone { " clone_trampoline" } else { " clone3_trampoline" };
         assert!(frames.first().is_some_and(|f| f.contains("gdb_stops_here")), "{via:?}: {text}");
-        assert!(frames.last().is_some_and(|f| f.contains(name)), "{via:?}: {text}");
+        assert!(frames.last().is_some_and(|f| f.contains(&format!(" {call}"))), "{via:?}: {text}");
         assert!(!text.contains("Backtrace stopped"), "{via:?}: {text}");
     }
 }

@@ -1,0 +1,28 @@
+//! What the oldest compiler must build and run: std alone, no other test's dependencies. `ci/msrv` compiles
+//! it with that compiler.
+
+use clone_trampoline::CloneFlags;
+use clone_trampoline::raw::{CloneArgs, clone_trampoline};
+use std::ffi::{c_int, c_ulong, c_void};
+use std::ptr::null_mut;
+
+unsafe extern "C" fn set_to_5(number: *mut c_void) -> c_int {
+    // SAFETY: the test's own variable; the test sleeps.
+    unsafe { *number.cast::<i32>() = 5 };
+    0
+}
+
+#[test]
+fn a_vfork_child_changes_its_mothers_variable() {
+    let mut number = 10;
+    // No exit signal: nobody is told, and the child is gone with this process.
+    let flags = (CloneFlags::VM | CloneFlags::VFORK).bits() as c_ulong;
+    // SAFETY: with VFORK the caller sleeps until the child is gone.
+    let tid = unsafe {
+        let number = (&raw mut number).cast();
+        clone_trampoline(Some(set_to_5), null_mut(), flags, number, null_mut(), null_mut(), null_mut())
+    };
+    assert!(tid > 0, "clone: errno {}", -tid);
+    assert_eq!(number, 5);
+    assert_eq!(size_of::<CloneArgs>(), 88);
+}
