@@ -29,6 +29,7 @@ two-tasks-on-one-stack          /tbz     x2, #14/d
 vfork-refused-the-stack         s/tbz     x2, #14, \.Lclone_invalid/b .Lclone_invalid/
 clone3-args-written             s/mov     x8, #NR_clone3/str xzr, [x0, #48]; &/
 clone3-size-fixed               s/mov     x8, #NR_clone3/mov x1, #88; &/
+property-of-another-type        s/PORT_PROPERTY_TYPE 0xc000000/PORT_PROPERTY_TYPE 0xc000001/
 no-property-note                s/PORT_PROPERTY_BITS 7 /PORT_PROPERTY_BITS 0 /
 no-pac-in-the-note              s/PORT_PROPERTY_BITS 7 /PORT_PROPERTY_BITS 5 /
 no-landing-pad                  0,/^        BTI_C/s//        nop/

@@ -1,6 +1,5 @@
 # Wrong edits of asm/port.h, tried with every port: a name, then a sed -E script.
 the-child-has-a-caller          /\.cfi_undefined/d
 executable-stack                /note\.GNU-stack/d
-property-note-of-another-type   s/\.long   5  /.long   6  /
 no-size                         /\.size/d
 hidden                          s/\.globl  \\name/&\n        .hidden \\name/

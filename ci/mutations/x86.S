@@ -26,6 +26,7 @@ two-tasks-on-one-stack          s/cmpl    \$CLONE_VM, %eax/cmpl $-1, %eax/
 vfork-refused-the-stack         s/andl    \$\(CLONE_VM \| CLONE_VFORK\), %eax/andl $CLONE_VM, %eax/
 clone3-args-written             s/movl    \$NR_clone3, %eax/movl $0, 48(%ebx); &/
 clone3-size-fixed               s/movl    \$NR_clone3, %eax/movl $88, %ecx; &/
+property-of-another-type        s/PORT_PROPERTY_TYPE 0xc000000/PORT_PROPERTY_TYPE 0xc000001/
 no-property-note                s/PORT_PROPERTY_BITS 3 /PORT_PROPERTY_BITS 0 /
 no-landing-pad                  s/define LANDING_PAD endbr32/define LANDING_PAD/
 unmap-too-little                s/movl    \$NR_munmap, %eax/subl $4096, %ecx; &/

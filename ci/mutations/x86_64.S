@@ -33,6 +33,7 @@ copy-refused-the-stack          s/je      \.Lclone_invalid/jmp .Lclone_invalid/
 clone3-args-written             s/movl    \$NR\(NR_clone3\), %eax/movq $0, 48(%rdi); &/
 clone3-args-read                s/movl    \$NR\(NR_clone3\), %eax/movq (%rdi), %rax; &/
 clone3-size-fixed               s/movl    \$NR\(NR_clone3\), %eax/movl $88, %esi; &/
+property-of-another-type        s/PORT_PROPERTY_TYPE 0xc000000/PORT_PROPERTY_TYPE 0xc000001/
 no-property-note                s/PORT_PROPERTY_BITS 3 /PORT_PROPERTY_BITS 0 /
 no-shstk-in-the-note            s/PORT_PROPERTY_BITS 3 /PORT_PROPERTY_BITS 1 /
 no-landing-pad                  0,/^        endbr64/s///

@@ -124,6 +124,12 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
+function probe_property_type
+        hint    #34
+        mov     w0, #0xc0000000         /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+        ret
+end_function probe_property_type
+
 function probe_property_bits
         hint    #34
         mov     w0, #7                  /* BTI, PAC, GCS */

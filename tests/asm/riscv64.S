@@ -96,6 +96,11 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
+function probe_property_type
+        li      a0, 0xc0000000          /* GNU_PROPERTY_RISCV_FEATURE_1_AND */
+        ret
+end_function probe_property_type
+
 function probe_property_bits
         li      a0, 0
         ret

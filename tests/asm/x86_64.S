@@ -106,6 +106,12 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
+function probe_property_type
+        endbr64
+        movl    $0xc0000002, %eax       /* GNU_PROPERTY_X86_FEATURE_1_AND */
+        ret
+end_function probe_property_type
+
 function probe_property_bits
         endbr64
         movl    $3, %eax                /* IBT, SHSTK */

@@ -92,6 +92,7 @@ fn c10_the_object_carries_its_architectures_hardening_notes() {
     assert_eq!((word(0), word(8), &data[12..16]), (4, 5, &b"GNU\0"[..]), "NT_GNU_PROPERTY_TYPE_0");
     assert_eq!(word(4) as usize, data.len() - 16, "the size of the properties");
     assert_eq!(word(4) as u64 % align, 0, "padded");
+    assert_eq!(word(16), probe::probe_property_type());
     assert_eq!(word(20), 4, "the size of the bits");
     assert_eq!(word(24), expected);
 }
