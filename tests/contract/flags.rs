@@ -60,6 +60,22 @@ fn autoreap_leaves_no_zombie() {
     assert_eq!((rc, errno), (-1, Some(libc::ECHILD)));
 }
 
+/// Whose end nobody waits for may not have its parent wait for a child of its own.
+#[test]
+fn autoreap_has_no_siblings() {
+    unsafe extern "C" fn sibling(result: *mut c_void) -> c_int {
+        let start = Start::with(Via::Clone3, F::PARENT, 0);
+        // SAFETY: a shared word that outlives the child.
+        unsafe { (*result.cast::<AtomicI32>()).store(start.start(done, result).result as i32, SeqCst) };
+        42
+    }
+    let (pidfd, result) = (AtomicI32::new(-1), Shared::new(AtomicI32::new(0)));
+    let Some(_) = start(F::AUTOREAP | F::PIDFD, sibling, result.as_ptr().cast(), &pidfd) else { return };
+    ended(pidfd.load(SeqCst));
+    close(pidfd.load(SeqCst));
+    assert_eq!(result.load(SeqCst), -libc::EINVAL);
+}
+
 #[test]
 fn nnp_is_the_childs_alone() {
     unsafe extern "C" fn no_new_privs(_: *mut c_void) -> c_int {
