@@ -5,7 +5,7 @@
 //! handler, before libc has started, and in a child of [`clone_trampoline`] itself.
 //!
 //! What every port promises is written down in `PORTING.md`, clause by clause (C1 to C12), and tested
-//! by `tests/contract.rs`. In short: the parent gets the tid or a negative errno, the child runs
+//! by `tests/contract/`. In short: the parent gets the tid or a negative errno, the child runs
 //! `fn(arg)` and ends with the `exit` system call, `stack_top` may have any alignment, and every
 //! call-saved register survives in the parent, however the call ends.
 //!
