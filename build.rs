@@ -12,6 +12,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=asm");
 
+    // For build scripts of dependents: DEP_CLONE_TRAMPOLINE_INCLUDE and, below, _ARCHIVE.
+    let root = var("CARGO_MANIFEST_DIR");
+    println!("cargo::metadata=include={root}/include");
+
     // Nothing is linked under Miri, and docs.rs has no assembler for its further targets.
     if env::var_os("CARGO_CFG_MIRI").is_some() || env::var_os("DOCS_RS").is_some() {
         return;
@@ -26,7 +30,6 @@ fn main() {
         ]);
     }
 
-    let root = var("CARGO_MANIFEST_DIR");
     let asm = Path::new(&root).join("asm");
     let arch = var("CARGO_CFG_TARGET_ARCH");
     let port = asm.join(format!("{arch}.S"));
@@ -48,9 +51,7 @@ fn main() {
         ]);
     }
 
-    // For build scripts of dependents: DEP_CLONE_TRAMPOLINE_INCLUDE and _ARCHIVE.
     let archive = format!("{}/libclone_trampoline.a", var("OUT_DIR"));
-    println!("cargo::metadata=include={root}/include");
     println!("cargo::metadata=archive={archive}");
     // For our own tests, which look into the object file.
     println!("cargo::rustc-env=CLONE_TRAMPOLINE_ARCHIVE={archive}");

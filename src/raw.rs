@@ -60,7 +60,8 @@ unsafe extern "C" {
     /// # Safety
     ///
     /// * The memory below `stack_top` is writable, large enough for what `f` does, and used by
-    ///   nobody else until the child has ended or replaced its memory.
+    ///   nobody else until the child has ended or replaced its memory. (On i386 the call itself stores two
+    ///   words there for the child, and has done so when it fails.)
     /// * `f` may run in the child with `arg`: on another thread of control and, without `VM`, in a copy
     ///   of the memory. Unless the flags make the caller sleep (`VFORK`) it runs at the same time;
     ///   see [the module](self) about thread-local storage.
