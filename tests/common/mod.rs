@@ -12,22 +12,51 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes that does not hang, under emulation too. TEST_LIMIT has it in seconds.
+/// How many processes of `in_process` lie around this one.
+static DEPTH: AtomicU32 = AtomicU32::new(0);
+
+/// Longer than anything takes that does not hang, under emulation too. TEST_LIMIT has it in seconds. A
+/// process within another has half of the other's time: the innermost says what hangs.
 pub fn limit() -> Duration {
     let seconds = std::env::var("TEST_LIMIT").ok().and_then(|limit| limit.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(30))
+    Duration::from_secs(seconds.unwrap_or(30)) / (1 << DEPTH.load(Ordering::Relaxed))
 }
 
 /// Says on the real stderr, past libtest's capture, that this test could not be done here, or not
 /// wholly. CI counts the tests that say so.
 pub fn skip(reason: &str) {
+    say("SKIP", reason);
+}
+
+fn say(what: &str, text: &str) {
     let thread = std::thread::current();
-    let line = format!("SKIP {}: {reason}\n", thread.name().unwrap_or("?"));
+    let line = format!("{what} {}: {text}\n", thread.name().unwrap_or("?"));
     // SAFETY: a buffer of ours and its length.
     unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+}
+
+/// The kernel's release: (6, 12) for "6.12.38+deb13-amd64".
+pub fn release() -> (u32, u32) {
+    // SAFETY: uname fills a struct of ours with strings.
+    let text = unsafe {
+        let mut name: libc::utsname = std::mem::zeroed();
+        assert_eq!(libc::uname(&mut name), 0);
+        std::ffi::CStr::from_ptr(name.release.as_ptr()).to_string_lossy().into_owned()
+    };
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().expect(&text));
+    (numbers.next().expect(&text), numbers.next().expect(&text))
+}
+
+/// Root with the capabilities that namespaces and set_tid need (root of a container has not).
+pub fn privileged() -> bool {
+    // CAP_SYS_ADMIN is bit 21 of CapEff.
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc is mounted");
+    let line = status.lines().find(|line| line.starts_with("CapEff:")).expect("CapEff");
+    let bits = u64::from_str_radix(line[7..].trim(), 16).expect("hexadecimal");
+    bits & (1 << 21) != 0
 }
 
 pub fn page() -> usize {
@@ -136,6 +165,25 @@ impl Via {
             &[Via::Clone]
         }
     }
+
+    pub fn function(self) -> *const c_void {
+        match self {
+            Via::Clone => clone_trampoline as *const c_void,
+            Via::Clone3 => clone3_trampoline as *const c_void,
+        }
+    }
+
+    pub fn number(self) -> u32 {
+        match self {
+            Via::Clone => libc::SYS_clone as u32,
+            Via::Clone3 => libc::SYS_clone3 as u32,
+        }
+    }
+}
+
+/// For children that only have to be there, and to end.
+pub unsafe extern "C" fn done(_: *mut c_void) -> c_int {
+    42
 }
 
 /// For calls that must not make a child.
@@ -186,22 +234,23 @@ impl Kind {
     }
 }
 
-/// qemu-user and valgrind make a fork of a VM|VFORK child: what it writes stays its own.
+/// qemu-user and valgrind make a fork of a VM|VFORK child: what it writes stays its own. libc's clone is
+/// asked, as a broken trampoline must not turn tests into skips.
 pub fn emulated() -> bool {
     static EMULATED: OnceLock<bool> = OnceLock::new();
-    unsafe extern "C" fn set(word: *mut c_void) -> c_int {
+    extern "C" fn set(word: *mut c_void) -> c_int {
         // SAFETY: the parent's local, which outlives the call.
         unsafe { word.cast::<i32>().write_volatile(1) };
-        0
+        42
     }
     *EMULATED.get_or_init(|| {
         let mut word = 0;
         let stack = Stack::new();
-        let mut task = Start::new(Via::Clone, Kind::Vfork);
-        task.stack(&stack);
-        let tid = task.start(set, (&raw mut word).cast()).result;
-        assert!(tid > 0, "clone: errno {}", -tid);
-        wait(tid);
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: a stack of its own for a child that writes one word while we sleep.
+        let tid = unsafe { libc::clone(set, stack.top().cast(), flags, (&raw mut word).cast()) };
+        assert!(tid > 0, "libc's clone: {}", std::io::Error::last_os_error());
+        assert_eq!(wait(tid as isize).code(), Some(42));
         // SAFETY: a local; the child is gone.
         unsafe { (&raw const word).read_volatile() == 0 }
     })
@@ -246,32 +295,31 @@ impl Start {
     /// `start` for a function that may be null.
     pub fn start_maybe(&self, f: usize, arg: *mut c_void) -> probe::Call {
         let a = &self.args;
-        let (function, args) = match self.via {
-            Via::Clone => (
-                clone_trampoline as *const c_void,
-                [
-                    f,
-                    (a.stack + a.stack_size) as usize,
-                    (a.flags | a.exit_signal) as usize,
-                    arg as usize,
-                    // the two share a pointer in this call
-                    if a.pidfd == 0 { a.parent_tid as usize } else { a.pidfd as usize },
-                    a.tls as usize,
-                    a.child_tid as usize,
-                ],
-            ),
-            Via::Clone3 => (
-                clone3_trampoline as *const c_void,
-                [(&raw const self.args) as usize, self.size, f, arg as usize, 0, 0, 0],
-            ),
+        let args = match self.via {
+            Via::Clone => [
+                f,
+                (a.stack + a.stack_size) as usize,
+                (a.flags | a.exit_signal) as usize,
+                arg as usize,
+                // the two share a pointer in this call
+                if a.pidfd == 0 { a.parent_tid as usize } else { a.pidfd as usize },
+                a.tls as usize,
+                a.child_tid as usize,
+            ],
+            Via::Clone3 => [(&raw const self.args) as usize, self.size, f, arg as usize, 0, 0, 0],
         };
-        let mut call =
-            probe::Call { function, args, result: 0, sp: 0, registers_changed: 0, frame_changed: 0 };
-        // SAFETY: one of the two trampolines with its arguments; the tests that call keep the rest of
-        // its promises (stacks of their own, children that use no thread-local storage).
-        unsafe { probe::probe_call(&mut call) };
-        call
+        watched(self.via, args)
     }
+}
+
+/// Calls a trampoline with every call-saved register watched.
+pub fn watched(via: Via, args: [usize; 7]) -> probe::Call {
+    let function = via.function();
+    let mut call = probe::Call { function, args, result: 0, sp: 0, registers_changed: 0, frame_changed: 0 };
+    // SAFETY: one of the two trampolines with its arguments; the tests that call keep the rest of
+    // its promises (stacks of their own, children that use no thread-local storage).
+    unsafe { probe::probe_call(&mut call) };
+    call
 }
 
 /// Runs a child of `kind` on a stack of its own to its end; its exit status, or None for a thread.
@@ -320,13 +368,29 @@ pub fn wait(tid: isize) -> ExitStatus {
             0 if Instant::now() < deadline => std::thread::sleep(Duration::from_micros(200)),
             0 => {
                 // SAFETY: our own child, not yet waited for.
-                unsafe { libc::kill(tid, libc::SIGKILL) };
+                unsafe {
+                    libc::kill(tid, libc::SIGKILL);
+                    libc::waitpid(tid, &mut status, libc::__WALL);
+                }
                 panic!("child {tid} hangs");
             }
             -1 => panic!("waitpid({tid}): {}", std::io::Error::last_os_error()),
             _ => return ExitStatus::from_raw(status),
         }
     }
+}
+
+/// Waits until the process of a pidfd has ended.
+pub fn ended(pidfd: c_int) {
+    let mut poll = libc::pollfd { fd: pidfd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd.
+    let ready = unsafe { libc::poll(&mut poll, 1, limit().as_millis() as c_int) };
+    assert_eq!((ready, poll.revents), (1, libc::POLLIN), "readable at the child's end");
+}
+
+pub fn close(fd: c_int) {
+    // SAFETY: a descriptor of ours that nobody uses any more.
+    assert_eq!(unsafe { libc::close(fd) }, 0);
 }
 
 /// Waits until a thread's end has cleared its tid and woken the futex. The kernel's wake is not
@@ -339,15 +403,18 @@ pub fn wait_for_zero(word: &AtomicI32) {
             return;
         }
         assert!(Instant::now() < deadline, "the tid is not cleared: {value}");
-        // A waiter that is not woken sleeps until the deadline, and fails.
         futex_wait(word, value, deadline - Instant::now());
     }
 }
 
+/// Sleeps while the word has this value. Who is not woken fails, even if the word has changed meanwhile.
 fn futex_wait(word: &AtomicI32, value: i32, limit: Duration) {
     let timeout = libc::timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
     // SAFETY: a futex word and a timeout that live during the call.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &timeout) };
+    let rc = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &timeout) };
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    let awake = rc == 0 || errno == Some(libc::EAGAIN) || errno == Some(libc::EINTR);
+    assert!(awake, "futex {value}, now {}: errno {errno:?}", word.load(Ordering::Acquire));
 }
 
 /// Runs `f` in a process of one thread, where nothing else maps memory, forks or waits.
@@ -356,7 +423,14 @@ pub fn in_process(f: impl FnOnce() -> c_int) -> ExitStatus {
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
-            let code = catch_unwind(AssertUnwindSafe(f)).unwrap_or(101);
+            DEPTH.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: who waits for this process takes it along.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            let code = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+                // libtest's capture would keep it to this process
+                say("PANIC", panic.downcast_ref::<String>().map_or("of a test's process", |text| text));
+                101
+            });
             // SAFETY: ends this process.
             unsafe { libc::_exit(code) }
         }
@@ -364,13 +438,51 @@ pub fn in_process(f: impl FnOnce() -> c_int) -> ExitStatus {
     }
 }
 
+/// What the call gives in a process that `prepare` has changed.
+pub fn result_after(prepare: impl Fn(), start: &Start) -> isize {
+    let result = Shared::new(AtomicIsize::new(0));
+    let end = in_process(|| {
+        prepare();
+        let tid = start.start(never, ptr::null_mut()).result;
+        if tid > 0 {
+            wait(tid);
+        }
+        result.store(tid, Ordering::SeqCst);
+        77
+    });
+    assert_eq!(end.code(), Some(77), "{start:?}: {end:?}");
+    result.load(Ordering::SeqCst)
+}
+
+/// The result of a libc call that must not fail.
+pub fn ok(rc: c_int) {
+    assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Gives up root.
+pub fn nobody() {
+    // SAFETY: in a process of one thread.
+    ok(unsafe { libc::setresuid(65534, 65534, 65534) });
+}
+
+/// The next child is the first process of a new pid namespace.
+pub fn new_pid_namespace() {
+    // SAFETY: in a process of one thread.
+    ok(unsafe { libc::unshare(libc::CLONE_NEWPID) });
+}
+
 /// Makes one system call fail with EPERM in this process and its children.
 pub fn refuse(number: u32) {
+    seccomp(number, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+}
+
+/// Has seccomp do `action` at one system call of this process and its children.
+pub fn seccomp(number: u32, action: u32) {
     let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = [
         op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // seccomp_data.nr
         op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
-        op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
+        op(libc::BPF_RET | libc::BPF_K, action, 0, 0),
         op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };

@@ -12,10 +12,6 @@ use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 type F = CloneFlags;
 
-unsafe extern "C" fn done(_: *mut c_void) -> c_int {
-    42
-}
-
 /// Returns the number that `arg` points to.
 unsafe extern "C" fn status(arg: *mut c_void) -> c_int {
     // SAFETY: an i32 that outlives the child.

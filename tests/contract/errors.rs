@@ -4,7 +4,6 @@
 use crate::common::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::CloneArgs;
-use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::ptr;
@@ -115,45 +114,6 @@ fn c1_the_kernels_errors_about_clone3s_args_arrive() {
     let not_1 = CloneArgs { flags: F::NEWPID.bits(), ..tids(&[2], 1) };
     invalid("a set_tid other than 1 for the first process of a namespace", not_1);
     refuses(libc::EEXIST, "a set_tid in use", tids(&[std::process::id() as i32], 1));
-}
-
-/// Root with the capabilities that namespaces and set_tid need (root of a container has not).
-fn privileged() -> bool {
-    // CAP_SYS_ADMIN is bit 21 of CapEff.
-    let status = std::fs::read_to_string("/proc/self/status").expect("proc is mounted");
-    let line = status.lines().find(|line| line.starts_with("CapEff:")).expect("CapEff");
-    let bits = u64::from_str_radix(line[7..].trim(), 16).expect("hexadecimal");
-    bits & (1 << 21) != 0
-}
-
-/// What the call gives in a process that `prepare` has changed.
-fn result_after(prepare: impl Fn(), start: &Start) -> isize {
-    let result = Shared::new(AtomicIsize::new(0));
-    let end = in_process(|| {
-        prepare();
-        let tid = start.start(never, ptr::null_mut()).result;
-        if tid > 0 {
-            wait(tid);
-        }
-        result.store(tid, SeqCst);
-        77
-    });
-    assert_eq!(end.code(), Some(77), "{start:?}: {end:?}");
-    result.load(SeqCst)
-}
-
-fn ok(rc: c_int) {
-    assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
-}
-
-fn nobody() {
-    // SAFETY: in a process of one thread.
-    ok(unsafe { libc::setresuid(65534, 65534, 65534) });
-}
-
-fn new_pid_namespace() {
-    // SAFETY: in a process of one thread.
-    ok(unsafe { libc::unshare(libc::CLONE_NEWPID) });
 }
 
 /// The errors that depend on who calls.

@@ -3,9 +3,10 @@
 use crate::common::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone3_trampoline};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 type F = CloneFlags;
 
@@ -16,10 +17,6 @@ unsafe extern "C" fn store_tid(arg: *mut c_void) -> c_int {
     // SAFETY: `arg` is an AtomicI32 that outlives the child; gettid does not fail, so that libc does
     // not write errno.
     unsafe { (*arg.cast::<AtomicI32>()).store(libc::syscall(libc::SYS_gettid) as i32, SeqCst) };
-    42
-}
-
-unsafe extern "C" fn done(_: *mut c_void) -> c_int {
     42
 }
 
@@ -229,28 +226,53 @@ fn c7_tids_are_visible_in_time() {
     }
 }
 
-/// The end of a thread clears `child_tid` and wakes the futex; the stack is free then.
+/// The end of a thread clears `child_tid` and wakes the futex; the stack is free then. The child ends only
+/// once the waiter sleeps, or a wait without a wake would do.
 #[test]
 fn c7_child_cleartid_wakes_the_waiter() {
-    unsafe extern "C" fn wait_for_go(arg: *mut c_void) -> c_int {
-        // SAFETY: a word that outlives the child.
-        let go = unsafe { &*arg.cast::<AtomicI32>() };
-        while go.load(SeqCst) == 0 {
-            std::hint::spin_loop();
+    struct Gate {
+        open: AtomicI32,
+        deadline: Instant,
+    }
+    unsafe extern "C" fn wait_at_the_gate(gate: *mut c_void) -> c_int {
+        // SAFETY: a gate that outlives the child.
+        let gate = unsafe { &*gate.cast::<Gate>() };
+        while gate.open.load(SeqCst) == 0 && Instant::now() < gate.deadline {
+            // SAFETY: never fails, so that libc does not write errno.
+            unsafe { libc::syscall(libc::SYS_sched_yield) };
         }
         42
     }
+    /// A thread of ours sleeps in a system call about this word.
+    fn sleeps_on(tid: c_long, word: &AtomicI32) -> bool {
+        let call = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).expect("proc");
+        call.split(' ').nth(1) == Some(&format!("{:#x}", word.as_ptr() as usize))
+    }
     for &via in Via::both() {
-        let go = AtomicI32::new(0);
-        let word = AtomicI32::new(-1);
-        let stack = Stack::new();
-        let mut start = Start::new(via, Kind::Thread);
-        start.args.child_tid = word.as_ptr() as u64;
-        start.args.parent_tid = word.as_ptr() as u64;
-        let call = start.stack(&stack).start(wait_for_go, go.as_ptr().cast());
-        assert_eq!(word.load(SeqCst) as isize, call.result, "{via:?}");
-        go.store(1, SeqCst);
-        wait_for_zero(&word);
+        // Outside of the process that ends with the child, however that goes.
+        let (stack, word) = (Stack::new(), AtomicI32::new(-1));
+        let gate = Gate { open: AtomicI32::new(0), deadline: Instant::now() + limit() };
+        let end = in_process(|| {
+            let mut start = Start::new(via, Kind::Thread);
+            start.args.child_tid = word.as_ptr() as u64;
+            start.args.parent_tid = word.as_ptr() as u64;
+            let call = start.stack(&stack).start(wait_at_the_gate, (&raw const gate) as *mut c_void);
+            assert_eq!(word.load(SeqCst) as isize, call.result, "{via:?}");
+            // SAFETY: a question about this thread.
+            let waiter = unsafe { libc::syscall(libc::SYS_gettid) };
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !sleeps_on(waiter, &word) {
+                        assert!(Instant::now() < gate.deadline, "the waiter does not sleep");
+                        std::thread::sleep(Duration::from_micros(200));
+                    }
+                    gate.open.store(1, SeqCst);
+                });
+                wait_for_zero(&word);
+            });
+            77
+        });
+        assert_eq!(end.code(), Some(77), "{via:?}: {end:?}");
     }
 }
 
@@ -268,15 +290,10 @@ fn c7_the_pidfd_arrives_and_names_the_child() {
         }
         assert!(call.result > 0, "{via:?}: errno {}", -call.result);
         let fd = pidfd.load(SeqCst);
-        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd, one descriptor of ours, a place for a siginfo.
-        unsafe {
-            let ready = libc::poll(&mut poll, 1, limit().as_millis() as c_int);
-            assert_eq!((ready, poll.revents), (1, libc::POLLIN), "{via:?}: readable at the child's end");
-            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).expect("fdinfo");
-            assert!(info.contains("Pid:"), "{via:?}: not a pidfd:\n{info}");
-            libc::close(fd);
-        }
+        ended(fd);
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).expect("fdinfo");
+        assert!(info.contains("Pid:"), "{via:?}: not a pidfd:\n{info}");
+        close(fd);
         assert_eq!(wait(call.result).code(), Some(42), "{via:?}");
     }
 }
