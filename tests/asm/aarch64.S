@@ -2,7 +2,7 @@
 #ifdef __aarch64__
 # define PORT_COMPILER_MATCHES
 #endif
-#define PORT_PROPERTY_TYPE 0xc0000000
+#define PORT_PROPERTY_TYPE 0xc0000000   /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
 #define PORT_PROPERTY_BITS 7            /* BTI, PAC, GCS */
 #include "port.h"
 
@@ -124,17 +124,12 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         hint    #34
-        mov     w0, #0xc0000000         /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+        mov     x0, #PORT_PROPERTY_TYPE
+        movk    x0, #PORT_PROPERTY_BITS, lsl #32
         ret
-end_function probe_property_type
-
-function probe_property_bits
-        hint    #34
-        mov     w0, #7                  /* BTI, PAC, GCS */
-        ret
-end_function probe_property_bits
+end_function probe_property
 
 function probe_landing_pad
         hint    #34

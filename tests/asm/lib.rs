@@ -40,10 +40,9 @@ unsafe extern "C" {
     pub fn probe_tls_argument(thread_pointer: usize, scratch: *mut c_void) -> *mut c_void;
     /// The psABI's alignment of SP at a function's entry.
     pub safe fn probe_stack_alignment() -> usize;
-    /// The type of the GNU property that hardening needs.
-    pub safe fn probe_property_type() -> u32;
-    /// The bits of the GNU property note that the port's object must carry; 0: no note.
-    pub safe fn probe_property_bits() -> u32;
+    /// What the port's object must claim in its GNU property note: the type in the lower half, the bits in
+    /// the upper one; no bits, no note.
+    pub safe fn probe_property() -> u64;
     /// The first four bytes of a function that may be reached by an indirect jump; 0: any.
     pub safe fn probe_landing_pad() -> u32;
 }

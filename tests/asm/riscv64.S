@@ -2,8 +2,19 @@
 #if defined(__riscv) && __riscv_xlen == 64
 # define PORT_COMPILER_MATCHES
 #endif
-#define PORT_PROPERTY_TYPE 0xc0000000
-#define PORT_PROPERTY_BITS 0
+#define PORT_PROPERTY_TYPE 0xc0000000   /* GNU_PROPERTY_RISCV_FEATURE_1_AND */
+/* claimed only when the compiler is asked for it */
+#ifdef __riscv_landing_pad_unlabeled
+# define PROPERTY_LANDING_PAD 1
+#else
+# define PROPERTY_LANDING_PAD 0
+#endif
+#ifdef __riscv_shadow_stack
+# define PROPERTY_SHADOW_STACK 2
+#else
+# define PROPERTY_SHADOW_STACK 0
+#endif
+#define PORT_PROPERTY_BITS (PROPERTY_LANDING_PAD | PROPERTY_SHADOW_STACK)
 #include "port.h"
 
 #define PATTERN 0x5aa5c33c69960ff0
@@ -96,15 +107,10 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
-        li      a0, 0xc0000000          /* GNU_PROPERTY_RISCV_FEATURE_1_AND */
+function probe_property
+        li      a0, (PORT_PROPERTY_BITS << 32) + PORT_PROPERTY_TYPE
         ret
-end_function probe_property_type
-
-function probe_property_bits
-        li      a0, 0
-        ret
-end_function probe_property_bits
+end_function probe_property
 
 function probe_landing_pad
         li      a0, 0x17                /* lpad 0 */

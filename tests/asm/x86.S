@@ -2,8 +2,17 @@
 #ifdef __i386__
 # define PORT_COMPILER_MATCHES
 #endif
-#define PORT_PROPERTY_TYPE 0xc0000002
-#define PORT_PROPERTY_BITS 3
+#define PORT_PROPERTY_TYPE 0xc0000002   /* GNU_PROPERTY_X86_FEATURE_1_AND */
+/* Before the Pentium Pro endbr32 is an invalid instruction, so that a port can claim nothing. */
+#if defined(__i486__) || defined(__i586__) || defined(__k6__) || defined(__geode__)
+# define PORT_PROPERTY_BITS 0
+# define LANDING_PAD
+# define LANDING_PAD_CODE 0
+#else
+# define PORT_PROPERTY_BITS 3           /* IBT, SHSTK */
+# define LANDING_PAD endbr32
+# define LANDING_PAD_CODE 0xfb1e0ff3
+#endif
 #include "port.h"
 
 #define PATTERN 0x5aa5c33c
@@ -17,7 +26,7 @@
 
 /* The frame: 0 the seven arguments, 28 the struct Call, 32 the patterned words. */
 function probe_call
-        endbr32
+        LANDING_PAD
         .irp register, ebp, ebx, esi, edi
         pushl   %\register
         .cfi_adjust_cfa_offset 4
@@ -77,7 +86,7 @@ function probe_call
 end_function probe_call
 
 function probe_entry
-        endbr32
+        LANDING_PAD
         movl    4(%esp), %ecx
         leal    4(%esp), %eax
         movl    %eax, (%ecx)
@@ -90,7 +99,7 @@ end_function probe_entry
 
 /* struct user_desc: the entry that gs names now, whatever the kernel's GDT is like */
 function probe_tls_argument
-        endbr32
+        LANDING_PAD
         movl    8(%esp), %eax
         movl    %gs, %ecx
         shrl    $3, %ecx
@@ -103,25 +112,20 @@ function probe_tls_argument
 end_function probe_tls_argument
 
 function probe_stack_alignment
-        endbr32
+        LANDING_PAD
         movl    $16, %eax
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
-        endbr32
-        movl    $0xc0000002, %eax       /* GNU_PROPERTY_X86_FEATURE_1_AND */
+function probe_property
+        LANDING_PAD
+        movl    $PORT_PROPERTY_TYPE, %eax
+        movl    $PORT_PROPERTY_BITS, %edx
         ret
-end_function probe_property_type
-
-function probe_property_bits
-        endbr32
-        movl    $3, %eax                /* IBT, SHSTK */
-        ret
-end_function probe_property_bits
+end_function probe_property
 
 function probe_landing_pad
-        endbr32
-        movl    $0xfb1e0ff3, %eax       /* endbr32 */
+        LANDING_PAD
+        movl    $LANDING_PAD_CODE, %eax
         ret
 end_function probe_landing_pad

@@ -2,8 +2,8 @@
 #ifdef __x86_64__
 # define PORT_COMPILER_MATCHES
 #endif
-#define PORT_PROPERTY_TYPE 0xc0000002
-#define PORT_PROPERTY_BITS 3
+#define PORT_PROPERTY_TYPE 0xc0000002   /* GNU_PROPERTY_X86_FEATURE_1_AND */
+#define PORT_PROPERTY_BITS 3            /* IBT, SHSTK */
 #include "port.h"
 
 #define PATTERN 0x5aa5c33c69960ff0
@@ -106,17 +106,11 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         endbr64
-        movl    $0xc0000002, %eax       /* GNU_PROPERTY_X86_FEATURE_1_AND */
+        movabsq $((PORT_PROPERTY_BITS << 32) + PORT_PROPERTY_TYPE), %rax
         ret
-end_function probe_property_type
-
-function probe_property_bits
-        endbr64
-        movl    $3, %eax                /* IBT, SHSTK */
-        ret
-end_function probe_property_bits
+end_function probe_property
 
 function probe_landing_pad
         endbr64
