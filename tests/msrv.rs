@@ -6,16 +6,21 @@ use clone_trampoline::raw::{CloneArgs, clone_trampoline};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::ptr::null_mut;
 
+// libc's, without the crate of that name.
+unsafe extern "C" {
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+}
+const WALL: c_int = 0x4000_0000; // __WALL
+
 unsafe extern "C" fn set_to_5(number: *mut c_void) -> c_int {
     // SAFETY: the test's own variable; the test sleeps.
     unsafe { *number.cast::<i32>() = 5 };
-    0
+    42
 }
 
 #[test]
 fn a_vfork_child_changes_its_mothers_variable() {
     let mut number = 10;
-    // No exit signal: nobody is told, and the child is gone with this process.
     let flags = (CloneFlags::VM | CloneFlags::VFORK).bits() as c_ulong;
     // SAFETY: with VFORK the caller sleeps until the child is gone.
     let tid = unsafe {
@@ -24,5 +29,9 @@ fn a_vfork_child_changes_its_mothers_variable() {
     };
     assert!(tid > 0, "clone: errno {}", -tid);
     assert_eq!(number, 5);
+    let mut status = -1;
+    // SAFETY: a child of ours, and a place for its status.
+    assert_eq!(unsafe { waitpid(tid as c_int, &mut status, WALL) }, tid as c_int);
+    assert_eq!(status, 42 << 8, "exited with 42");
     assert_eq!(size_of::<CloneArgs>(), 88);
 }

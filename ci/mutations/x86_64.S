@@ -23,7 +23,7 @@ arg-not-passed                  s/movq    \\arg, %rdi/xorl %edi, %edi/
 positive-errno                  s/popq    %rbx/popq %rbx; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
 positive-errno-of-clone3        s/jz      \.Lclone3_child/&; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
 result-cut-to-32-bits           s/testq   %rax, %rax/movl %eax, %eax; testq %rax, %rax/
-result-cut-to-15-bits           s/jz      \.Lclone_child/&; js 9f; andl $0x1, %eax; 9:/
+result-cut-to-15-bits           s/jz      \.Lclone_child/&; js 9f; andl $0x7fff, %eax; 9:/
 null-fn-allowed                 s/jz      \.Lclone_invalid/nop/
 null-fn-allowed-in-clone3       s/testq   %rdx, %rdx/testq %rsp, %rsp/
 null-args-allowed               s/jz      \.Lclone3_invalid  /nop; /

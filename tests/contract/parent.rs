@@ -34,16 +34,62 @@ fn c1_the_parent_gets_the_childs_tid() {
     }
 }
 
+/// A tid takes more than the 15 bits that it has on a small machine.
+#[test]
+fn c1_a_large_tid_arrives_whole() {
+    const LARGE: isize = 75_001;
+    if !privileged() || emulated() {
+        return skip("needs a pid namespace of its own, and so CAP_SYS_ADMIN on a real kernel");
+    }
+    for &via in Via::both() {
+        let result = Shared::new(AtomicIsize::new(0));
+        let end = in_process(|| {
+            new_pid_namespace();
+            let first = in_process(|| {
+                // Since 6.14 each namespace has a limit of its own; before, it is the whole system's.
+                let limit = "/proc/sys/kernel/pid_max";
+                if release() >= (6, 14) && std::fs::write(limit, "100000").is_err() {
+                    return 78;
+                }
+                if std::fs::write("/proc/sys/kernel/ns_last_pid", (LARGE - 1).to_string()).is_err() {
+                    return 78;
+                }
+                let call = Start::new(via, Kind::Fork).start(done, ptr::null_mut());
+                result.store(call.result, SeqCst);
+                wait(LARGE).code().unwrap_or(99)
+            });
+            first.code().unwrap_or(99)
+        });
+        if end.code() == Some(78) {
+            return skip("this kernel has no tid above 15 bits");
+        }
+        assert_eq!((end.code(), result.load(SeqCst)), (Some(42), LARGE), "{via:?}: {end:?}");
+    }
+}
+
+/// On no path: success, the kernel's error, the trampoline's own.
 #[test]
 fn c1_errno_is_not_touched() {
-    for &via in Via::both() {
+    let result = |start: &Start, f: usize| {
         // SAFETY: this thread's errno.
         unsafe { *libc::__errno_location() = 77 };
-        let result = Start::with(via, F::SIGHAND, 0).start(never, ptr::null_mut()).result;
+        let result = start.start_maybe(f, ptr::null_mut()).result;
         // SAFETY: as above.
         let errno = unsafe { *libc::__errno_location() };
-        assert_eq!((result, errno), (EINVAL, 77), "{via:?}");
+        assert_eq!(errno, 77, "{start:?}: {result}");
+        result
+    };
+    for &via in Via::both() {
+        let stack = Stack::new();
+        let mut fork = Start::new(via, Kind::Fork);
+        let fork = fork.stack(&stack);
+        assert_eq!(wait(result(fork, done as *const () as usize)).code(), Some(42), "{via:?}");
+        assert_eq!(result(fork, 0), EINVAL, "{via:?}: a null fn");
+        let refused = Start::with(via, F::SIGHAND, 0);
+        assert_eq!(result(&refused, never as *const () as usize), EINVAL, "{via:?}: the kernel's");
     }
+    let two_tasks = Start::new(Via::Clone, Kind::Vm);
+    assert_eq!(result(&two_tasks, never as *const () as usize), EINVAL, "two tasks at once on one stack");
 }
 
 #[test]
@@ -115,12 +161,14 @@ fn c3_null_is_einval_and_no_child() {
         }
     }
     let end = in_process(|| {
-        // SAFETY: null is what is asked about.
-        let errno = unsafe { clone3_trampoline(ptr::null(), 88, Some(never), ptr::null_mut()) };
-        result.store(errno as isize, SeqCst);
+        result.store(null_args().result, SeqCst);
         no_child()
     });
     assert_eq!((end.code(), result.load(SeqCst)), (Some(77), EINVAL), "args");
+}
+
+fn null_args() -> probe::Call {
+    watched(Via::Clone3, [0, size_of::<CloneArgs>(), never as *const () as usize, 0, 0, 0, 0])
 }
 
 /// 77 in a process that has no child and never had one that it did not wait for.
@@ -162,6 +210,9 @@ fn c6_call_saved_registers_survive_a_failed_clone() {
     let call = Start::new(Via::Clone, Kind::Vm).start(never, ptr::null_mut());
     assert_eq!(call.result, EINVAL, "two tasks at once on one stack");
     assert_saved(&call, "two tasks at once on one stack");
+    let call = null_args();
+    assert_eq!(call.result, EINVAL, "null args");
+    assert_saved(&call, "null args");
 }
 
 /// `parent_tid` and `child_tid` each arrive where the kernel expects them, in its own order.
