@@ -14,6 +14,8 @@ clobbers-x19-on-failure         s/cbz     x0, \.Lclone_child/&; tbz x0, #63, 9f;
 clobbers-x29-on-einval          s/^\.Lclone_invalid:/&\n        mov x29, #0/
 clobbers-x20-in-clone3          s/mov     x9, x2/mov x20, x2; mov x9, x2/
 clobbers-d8                     s/mov     x9, x0/fmov d8, xzr; mov x9, x0/
+parent-has-no-caller            s/mov     x8, #NR_clone$/.cfi_undefined x30; &/
+trap-in-the-childs-fde          s/mov     x8, #NR_clone3/child_begins x30; &/
 ptid-and-ctid-swapped           s/mov     x2, x4/mov x2, x6/; s/mov     x4, x6//
 tls-and-ctid-swapped            s/mov     x3, x5/mov x3, x6/; s/mov     x4, x6/mov x4, x5/
 tls-not-passed                  s/mov     x3, x5/mov x3, #0/

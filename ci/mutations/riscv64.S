@@ -14,6 +14,8 @@ clobbers-s1-on-failure          s/beqz    a0, \.Lclone_child/&; bgez a0, 9f; li 
 clobbers-s0-on-einval           s/^\.Lclone_invalid:/&\n        li s0, 0/
 clobbers-s11-in-clone3          s/mv      t3, a2/mv s11, a2; mv t3, a2/
 clobbers-fs0                    s/mv      t3, a0/fmv.d.x fs0, zero; mv t3, a0/
+parent-has-no-caller            s/li      a7, NR_clone$/.cfi_undefined ra; &/
+trap-in-the-childs-fde          s/li      a7, NR_clone3/child_begins ra; &/
 ptid-and-ctid-swapped           s/mv      a2, a4/mv a2, a6/; s/mv      a4, a6//
 ctid-in-the-fourth-place        s/mv      a3, a5/mv a3, a6/; s/mv      a4, a6/mv a4, a5/
 tls-not-passed                  s/mv      a3, a5/li a3, 0/

@@ -12,6 +12,11 @@ clobbers-esi                    s/^        restore esi/        addl $4, %esp/
 clobbers-edi                    s/^        restore edi/        addl $4, %esp/
 clobbers-ebx-on-failure         s/^        restore edi/        testl %eax, %eax; jns 9f; movl $0, 8(%esp); 9: popl %edi/
 clobbers-ebx-on-einval          s/^\.Lclone_invalid:/&\n        xorl %ebx, %ebx/
+parent-state-below-sp           s/^\.Lclone_trap:/&\n        movl 8(%esp), %eax; movl %eax, -32(%esp)/; s/jz      \.Lclone_child/&; movl -32(%esp), %ecx; movl %ecx, 8(%esp)/
+parents-cfa-not-adjusted        s/\.cfi_adjust_cfa_offset 8 .*//
+parents-registers-not-found     /cfi_rel_offset/d
+parent-has-no-caller            s/movl    \$NR_clone, %eax/.cfi_undefined eip; &/
+trap-in-the-childs-fde          s/movl    \$NR_clone3, %eax/child_begins eip; &/
 two-words-above-stack-top       s/subl    \$8, %ecx .*//
 ptid-and-ctid-swapped           s/movl    40\(%esp\), %edx/movl 48(%esp), %edx/; s/movl    48\(%esp\), %edi/movl 40(%esp), %edi/
 tls-and-ctid-swapped            s/movl    44\(%esp\), %esi/movl 48(%esp), %esi/; s/movl    48\(%esp\), %edi/movl 44(%esp), %edi/

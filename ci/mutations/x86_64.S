@@ -15,6 +15,10 @@ clobbers-rbx-on-failure         s/popq    %rbx/testq %rax, %rax; js 9f; popq %rb
 clobbers-rbx-on-einval          s/^\.Lclone_invalid:/&\n        xorl %ebx, %ebx/
 clobbers-r12-in-clone3          s/movq    %rcx, %r8/movq %rcx, %r8; xorl %r12d, %r12d/
 parent-state-below-sp           s/pushq   %rbx/movq %rbx, -16(%rsp)/; s/popq    %rbx/movq -16(%rsp), %rbx/; s/ 16\(%rsp\)/ 8(%rsp)/; /cfi_adjust_cfa_offset|cfi_rel_offset/d
+parents-cfa-not-adjusted        s/\.cfi_adjust_cfa_offset 8 .*//
+parents-rbx-not-found           /cfi_rel_offset rbx/d
+parent-has-no-caller            s/movl    \$NR\(NR_clone\), %eax/.cfi_undefined rip; &/
+trap-in-the-childs-fde          s/movl    \$NR\(NR_clone3\), %eax/child_begins rip; &/
 ptid-and-ctid-swapped           s/movq    %r8, %rdx/movq %r8, %r10/; s/movq    16\(%rsp\), %r10/movq 16(%rsp), %rdx/
 ctid-not-passed                 s/movq    16\(%rsp\), %r10/xorl %r10d, %r10d/
 tls-not-passed                  s/movq    %r9, %r8/xorl %r8d, %r8d/

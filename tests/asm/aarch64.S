@@ -131,6 +131,18 @@ function probe_property
         ret
 end_function probe_property
 
+function probe_pattern
+        hint    #34
+        mov     w10, w0
+        sub     w11, w0, #19
+        mov     x0, #0
+        cmp     w11, #29 - 19
+        b.hi    1f                      /* not one of x19 to x29 */
+        pattern x9
+        add     x0, x9, x10
+1:      ret
+end_function probe_pattern
+
 function probe_landing_pad
         hint    #34
         mov     w0, #0x245f             /* bti c */

@@ -43,6 +43,8 @@ unsafe extern "C" {
     /// What the port's object must claim in its GNU property note: the type in the lower half, the bits in
     /// the upper one; no bits, no note.
     pub safe fn probe_property() -> u64;
+    /// What the call-saved register of this DWARF number holds in a call by `probe_call`; 0: no such one.
+    pub safe fn probe_pattern(dwarf_register: c_int) -> usize;
     /// The first four bytes of a function that may be reached by an indirect jump; 0: any.
     pub safe fn probe_landing_pad() -> u32;
 }

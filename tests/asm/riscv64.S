@@ -112,6 +112,23 @@ function probe_property
         ret
 end_function probe_property
 
+/* s0 and s1 are x8 and x9, s2 to s11 are x18 to x27 */
+function probe_pattern
+        mv      t1, a0
+        li      a0, 0
+        addi    t2, t1, -8              /* the n of s0 and s1 */
+        sltiu   t3, t2, 2
+        bnez    t3, 1f
+        addi    t2, t1, -16             /* the n of s2 to s11 */
+        addi    t3, t1, -18
+        sltiu   t3, t3, 10
+        beqz    t3, 2f
+1:      li      t0, PATTERN
+        add     a0, t0, t2
+        addi    a0, a0, 1
+2:      ret
+end_function probe_pattern
+
 function probe_landing_pad
         li      a0, 0x17                /* lpad 0 */
         ret

@@ -124,6 +124,22 @@ function probe_property
         ret
 end_function probe_property
 
+.macro pattern_of dwarf_register, n
+        cmpl    $\dwarf_register, 4(%esp)
+        jne     1f
+        movl    $(PATTERN + \n), %eax
+1:
+.endm
+function probe_pattern
+        LANDING_PAD
+        xorl    %eax, %eax
+        pattern_of 5, 1                 /* ebp */
+        pattern_of 3, 2                 /* ebx */
+        pattern_of 6, 3                 /* esi */
+        pattern_of 7, 4                 /* edi */
+        ret
+end_function probe_pattern
+
 function probe_landing_pad
         LANDING_PAD
         movl    $LANDING_PAD_CODE, %eax

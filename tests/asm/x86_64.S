@@ -112,6 +112,23 @@ function probe_property
         ret
 end_function probe_property
 
+.macro pattern_of dwarf_register, n
+        movabsq $(PATTERN + \n), %rdx
+        cmpl    $\dwarf_register, %edi
+        cmoveq  %rdx, %rax
+.endm
+function probe_pattern
+        endbr64
+        xorl    %eax, %eax
+        pattern_of 6, 1                 /* rbp */
+        pattern_of 3, 2                 /* rbx */
+        pattern_of 12, 3
+        pattern_of 13, 4
+        pattern_of 14, 5
+        pattern_of 15, 6
+        ret
+end_function probe_pattern
+
 function probe_landing_pad
         endbr64
         movl    $0xfa1e0ff3, %eax       /* endbr64 */

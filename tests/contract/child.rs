@@ -1,12 +1,10 @@
-//! The child's life: C2 (ends with its status, alone), C4, C5 (on which stack), C8 (where a backtrace
-//! ends), C9 (its thread pointer).
+//! The child's life: C2 (ends with its status, alone), C4, C5 (on which stack), C8 (its frame pointer),
+//! C9 (its thread pointer).
 
 use crate::common::*;
 use clone_trampoline::CloneFlags;
-use clone_trampoline::raw::{clone_trampoline, clone3_trampoline};
 use std::ffi::{c_int, c_void};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
@@ -203,113 +201,6 @@ fn c8_the_frame_pointer_is_zero() {
             run_on(Start::new(via, kind).stack(&stack), probe::probe_entry, entry.as_ptr().cast());
             assert_eq!(entry.frame_pointer, 0, "{via:?} {kind:?}");
         }
-    }
-}
-
-/// What the unwinder said: the last program counter, how many frames, and why it stopped.
-#[derive(Debug, Default)]
-#[repr(C)]
-struct Trace {
-    last: usize,
-    frames: usize,
-    reason: c_int,
-}
-
-const END_OF_STACK: c_int = 5; // _URC_END_OF_STACK
-
-// The unwinder that std is linked with: it allocates nothing.
-unsafe extern "C" {
-    fn _Unwind_Backtrace(f: extern "C" fn(*mut c_void, *mut Trace) -> c_int, arg: *mut Trace) -> c_int;
-    fn _Unwind_GetIP(context: *mut c_void) -> usize;
-}
-
-extern "C" fn one_frame(context: *mut c_void, trace: *mut Trace) -> c_int {
-    // SAFETY: the unwinder's context and our own Trace.
-    unsafe {
-        let ip = _Unwind_GetIP(context);
-        // libgcc reports the missing caller, too, as 0
-        if ip != 0 {
-            (*trace).last = ip;
-            (*trace).frames += 1;
-        }
-    }
-    0
-}
-
-unsafe extern "C" fn backtrace(arg: *mut c_void) -> c_int {
-    let trace: *mut Trace = arg.cast();
-    // SAFETY: a Trace that outlives the child.
-    unsafe { (*trace).reason = _Unwind_Backtrace(one_frame, trace) };
-    42
-}
-
-#[test]
-fn c8_a_backtrace_from_the_child_ends_at_the_trampoline() {
-    for &via in Via::both() {
-        let start = match via {
-            Via::Clone => clone_trampoline as *const () as usize,
-            Via::Clone3 => clone3_trampoline as *const () as usize,
-        };
-        for kind in [Kind::Fork, Kind::Vfork] {
-            for own_stack in [true, false] {
-                let trace = Shared::new(Trace::default());
-                // A process of its own: nobody holds the loader's lock, which the unwinder takes.
-                let end = in_process(|| {
-                    let stack = Stack::new();
-                    let mut start = Start::new(via, kind);
-                    if own_stack {
-                        start.stack(&stack);
-                    }
-                    let (_, end) = run_on(&mut start, backtrace, trace.as_ptr().cast());
-                    end.and_then(|end| end.code()).unwrap_or(99)
-                });
-                assert_eq!(end.code(), Some(42), "{via:?} {kind:?} {own_stack}: {end:?}");
-                let place = trace.last.wrapping_sub(start);
-                assert!(place < 256, "{via:?} {kind:?} {own_stack}: ends elsewhere: {:?}", *trace);
-                assert_eq!(trace.reason, END_OF_STACK, "{via:?} {kind:?} {own_stack}: {:?}", *trace);
-                assert!(trace.frames >= 2, "{via:?} {kind:?} {own_stack}: {:?}", *trace);
-            }
-        }
-    }
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn gdb_stops_here(arg: *mut c_void) -> c_int {
-    std::hint::black_box(arg);
-    42
-}
-
-/// gdb debugs this very test, which then only starts the child.
-#[test]
-fn c8_gdb_sees_the_trampoline_as_the_outermost_frame() {
-    const DEBUGGED: &str = "START_UNDER_GDB_BY";
-    if let Ok(call) = std::env::var(DEBUGGED) {
-        let via = if call == "clone3_trampoline" { Via::Clone3 } else { Via::Clone };
-        run(via, Kind::Fork, gdb_stops_here, ptr::null_mut());
-        return;
-    }
-    if Command::new("gdb").arg("--version").output().is_err() {
-        return skip("no gdb here");
-    }
-    if emulated() {
-        return skip("gdb would see the emulator");
-    }
-    for &via in Via::both() {
-        let call = if via == Via::Clone { "clone_trampoline" } else { "clone3_trampoline" };
-        let mut gdb = Command::new("timeout");
-        gdb.env(DEBUGGED, call);
-        gdb.args(["-s", "KILL", "60", "gdb", "-nx", "-batch"]);
-        gdb.args(["-ex", "set confirm off", "-ex", "set follow-fork-mode child"]);
-        gdb.args(["-ex", "break gdb_stops_here", "-ex", "run", "-ex", "backtrace", "-ex", "kill"]);
-        gdb.arg("--args").arg(std::env::current_exe().expect("our own path"));
-        gdb.args(["--exact", std::thread::current().name().expect("the test's name"), "--test-threads=1"]);
-        let output = gdb.output().expect("gdb runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let frames: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
-        assert!(frames.first().is_some_and(|f| f.contains("gdb_stops_here")), "{via:?}: {text}");
-        assert!(frames.last().is_some_and(|f| f.contains(&format!(" {call}"))), "{via:?}: {text}");
-        assert!(!text.contains("Backtrace stopped"), "{via:?}: {text}");
     }
 }
 

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backtrace;
 mod cgroup;
 mod child;
 mod errors;
