@@ -454,6 +454,12 @@ pub fn result_after(prepare: impl Fn(), start: &Start) -> isize {
     result.load(Ordering::SeqCst)
 }
 
+/// Root who can become `nobody`, as one of a user namespace with a single user cannot.
+pub fn can_give_up_root() -> bool {
+    // SAFETY: in a process of one thread.
+    privileged() && in_process(|| unsafe { 77 + libc::setresuid(65534, 65534, 65534) }).code() == Some(77)
+}
+
 /// The result of a libc call that must not fail.
 pub fn ok(rc: c_int) {
     assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
