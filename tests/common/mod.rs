@@ -385,7 +385,8 @@ pub fn ended(pidfd: c_int) {
     let mut poll = libc::pollfd { fd: pidfd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd.
     let ready = unsafe { libc::poll(&mut poll, 1, limit().as_millis() as c_int) };
-    assert_eq!((ready, poll.revents), (1, libc::POLLIN), "readable at the child's end");
+    // a task that is reaped, too, hangs up besides
+    assert!(ready == 1 && poll.revents & libc::POLLIN != 0, "not readable: {:#x}", poll.revents);
 }
 
 pub fn close(fd: c_int) {
