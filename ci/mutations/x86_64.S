@@ -23,6 +23,7 @@ ptid-and-ctid-swapped           s/movq    %r8, %rdx/movq %r8, %r10/; s/movq    1
 ctid-not-passed                 s/movq    16\(%rsp\), %r10/xorl %r10d, %r10d/
 tls-not-passed                  s/movq    %r9, %r8/xorl %r8d, %r8d/
 flags-not-passed                s/movl    %edx, %edi  .*/movl $17, %edi/
+vfork-child-gets-a-copy         s/movl    %edx, %edi  /testl $CLONE_VFORK, %edx; jz 9f; andl $~CLONE_VM, %edx; 9: &/
 arg-not-passed                  s/movq    \\arg, %rdi/xorl %edi, %edi/
 positive-errno                  s/popq    %rbx/popq %rbx; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
 positive-errno-of-clone3        s/jz      \.Lclone3_child/&; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
