@@ -49,9 +49,11 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod conflicts;
 mod flags;
 pub mod raw;
 
+pub use conflicts::{Call, Conflict};
 pub use flags::CloneFlags;
 
 #[cfg(doctest)]
