@@ -52,6 +52,13 @@ impl Conflict {
         KERNEL.iter().find(|rule| rule.only.is_none_or(|only| only == call) && rule.is_broken_by(flags))
     }
 
+    /// The same for a child that shares memory and uses its parent's libc, where less is right than
+    /// the kernel allows.
+    #[cfg(feature = "std")]
+    pub(crate) fn of_shared_libc(flags: CloneFlags) -> Option<&'static Self> {
+        SHARED_LIBC.iter().find(|rule| rule.is_broken_by(flags))
+    }
+
     /// The sentence that names the flags and the reason.
     #[must_use]
     pub const fn message(&self) -> &'static str {
@@ -192,5 +199,22 @@ const KERNEL: &[Conflict] = &[
             EXIT_SIGNAL,
             "PARENT cannot be combined with an exit signal: the child inherits the caller's",
         ),
+    ),
+];
+
+/// What the kernel allows and a libc whose state is shared does not bear.
+#[cfg(feature = "std")]
+const SHARED_LIBC: &[Conflict] = &[
+    excludes(
+        CloneFlags::NEWPID,
+        CloneFlags::VM,
+        "NEWPID cannot be combined with VM: a lock's owner is known by its tid, and tids of two pid \
+         namespaces collide; use fork, or see Builder::assume_no_threads",
+    ),
+    excludes(
+        CloneFlags::NEWTIME,
+        CloneFlags::VM,
+        "NEWTIME cannot be combined with VM: the kernel does not move a child into the new time \
+         namespace whose memory is its parent's; use fork",
     ),
 ];

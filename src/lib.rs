@@ -42,11 +42,82 @@
 //! # assert_eq!(status, 0);
 //! ```
 //!
+//! # The safe tier
+//!
+//! | | memory | runs | what comes back | |
+//! | --- | --- | --- | --- | --- |
+//! | `call` | shared | while the caller sleeps | the closure's value, or its panic | safe |
+//! | `spawn` | shared | beside the caller | the same, by `join` | safe |
+//! | `fork` | copied | beside the caller | an exit status | `unsafe` |
+//!
+//! `call` is a function call whose body runs in a process of its own: with namespaces, a cgroup, a
+//! working directory that are not the caller's. Nothing is sent, copied or allocated. Two things make it
+//! sound, and `spawn`: a child that shares memory has the TLS of a thread that sleeps, and what a thread
+//! may not do ends the program, as it does for a thread.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use clone_trampoline::{Builder, SafeFlags};
+//! use std::net::TcpListener;
+//!
+//! // A listener in a network namespace of its own, used from here.
+//! let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWNET);
+//! match builder.call(|| TcpListener::bind("0.0.0.0:80")) {
+//!     Ok(listener) => assert_eq!(listener.unwrap().local_addr().unwrap().port(), 80),
+//!     Err(error) => println!("{error}"),
+//! }
+//! # }
+//! ```
+//!
+//! **It is no security boundary**: code inside can write the parent's memory. Untrusted code belongs in
+//! a program of its own.
+//!
+//! ## What still differs from a thread
+//!
+//! In `call` and `spawn`:
+//!
+//! | what | how it shows |
+//! | --- | --- |
+//! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
+//! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD` |
+//! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
+//! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling) acts on the sleeping thread |
+//! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
+//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: kills the program |
+//! | musl: `raise`, `gettid` of libc | name the sleeping thread |
+//! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it |
+//! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over |
+//! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |
+//! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once |
+//! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` |
+//!
+//! In `call` alone, whose caller sleeps uninterruptibly: after Ctrl-Z the shell is not told before
+//! somebody sends `SIGCONT`; set*id of another thread waits for the call's end. Long or interactive work
+//! belongs in `spawn`, where both work, and so does work inside async code. On aarch64, call it with ZA
+//! off.
+//!
+//! ## System calls
+//!
+//! In this order, on the way that goes well; rseq(2) only where libc uses it.
+//!
+//! | | caller | child |
+//! | --- | --- | --- |
+//! | the first of the process, once | clone, wait4 | getppid, exit |
+//! | `call` | gettid, rseq, clone, *sleeps*, rseq, wait4 | prctl, getppid, tgkill, rseq, *closure*, rseq, exit |
+//! | `spawn`, in its thread | gettid, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, wait4, sigaltstack, rt_sigprocmask | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, rseq, exit |
+//! | `fork` | those of fork(3), pidfd_open | *closure*, exit_group |
+//! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
+//!
+//! clone(2) wherever it can express what is asked: it is clone3(2) for `CLEAR_SIGHAND`, `NNP`,
+//! `EMPTY_MNTNS`, `NEWTIME` and a cgroup alone. Where clone3 is missing or refused, these are errors that
+//! say so; nothing that was asked for is dropped.
+//!
 //! # Features
 //!
-//! * `std` (on by default): reserved for the safe tier. Without it the crate is `no_std`.
+//! * `std` (on by default): the safe tier. Without it the crate is `no_std`, and needs no libc: [`raw`],
+//!   [`CloneFlags`] and the table of [`Conflict`]s.
 
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
 mod conflicts;
@@ -55,6 +126,31 @@ pub mod raw;
 
 pub use conflicts::{Call, Conflict};
 pub use flags::CloneFlags;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "std")] {
+        mod arch;
+        mod builder;
+        mod call;
+        mod end;
+        mod error;
+        mod fork;
+        mod id_map;
+        mod probe;
+        mod rseq;
+        mod safe_flags;
+        mod spawn;
+        mod start;
+        mod task;
+
+        pub use builder::Builder;
+        pub use call::call;
+        pub use error::{Error, Stage};
+        pub use fork::{Child, fork};
+        pub use safe_flags::SafeFlags;
+        pub use spawn::{JoinHandle, ScopedJoinHandle, spawn, start_thread};
+    }
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,0 +1,41 @@
+//! A small unshare(1): runs a program in new namespaces.
+//!
+//! ```text
+//! cargo run --example unshare -- user,net,pid ls /proc/self/ns
+//! ```
+//!
+//! Runs as an ordinary user if `user` is among the names and user namespaces are allowed.
+
+use clone_trampoline::{Builder, SafeFlags};
+use std::env::args_os;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut args = args_os().skip(1);
+    let (names, program) = (args.next().unwrap_or("user,uts,pid".into()), args.next().unwrap_or("id".into()));
+    let mut flags = SafeFlags::empty();
+    for name in names.to_str().ok_or("names of namespaces")?.split(',') {
+        flags |= match name {
+            "cgroup" => SafeFlags::NEWCGROUP,
+            "ipc" => SafeFlags::NEWIPC,
+            "mnt" => SafeFlags::NEWNS,
+            "net" => SafeFlags::NEWNET,
+            "pid" => SafeFlags::NEWPID,
+            "time" => SafeFlags::NEWTIME,
+            "user" => SafeFlags::NEWUSER,
+            "uts" => SafeFlags::NEWUTS,
+            _ => return Err(format!("{name}: no namespace").into()),
+        };
+    }
+    let mut command = Command::new(program);
+    command.args(args);
+    // SAFETY: this program has one thread; the closure only executes another one.
+    let mut child = unsafe {
+        Builder::new().flags(flags).fork(|| {
+            eprintln!("unshare: {}", command.exec());
+            127
+        })
+    }?;
+    Ok(ExitCode::from(child.wait()?.code().map_or(1, |code| code as u8)))
+}

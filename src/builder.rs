@@ -1,0 +1,281 @@
+//! What the ways to start a task have in common.
+
+use crate::id_map::IdMaps;
+use crate::raw::CloneArgs;
+use crate::start::call_for;
+use crate::{CloneFlags, Conflict, Error, SafeFlags, Stage};
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// How a task is started: what it shares with its parent, and which namespaces it gets.
+///
+/// | | memory | runs | what comes back |
+/// | --- | --- | --- | --- |
+/// | [`call`](Self::call) | shared | while the caller sleeps | the closure's value, or its panic |
+/// | [`spawn`](Self::spawn) | shared | beside the caller | the same, by [`join`](crate::JoinHandle::join) |
+/// | [`fork`](Self::fork) | copied | beside the caller | an exit status |
+///
+/// By default a child that shares memory shares what a thread does: root and working directory
+/// (`FS`), file descriptors (`FILES`), signal handlers (`SIGHAND`) and semaphore undo operations
+/// (`SYSVSEM`). Namespaces that exclude one of these make that one private: `NEWNS`, `EMPTY_MNTNS` and
+/// `NEWUSER` drop `FS`, `NEWIPC` drops `SYSVSEM`, `CLEAR_SIGHAND` drops `SIGHAND`. File descriptors are
+/// always shared, so that one that is opened inside can be returned. What is asked for by name is
+/// never dropped: if it cannot be had, that is an [`Error`]. By default a child of `fork` shares
+/// nothing.
+///
+/// ```
+/// use clone_trampoline::{Builder, SafeFlags};
+///
+/// # if !clone_trampoline::call(|| ()).is_ok() { return }
+/// // The closure borrows, returns by value, and what it does to its own working directory stays inside.
+/// let before = std::env::current_dir().unwrap();
+/// let inside = Builder::new().share_fs(false).call(|| {
+///     std::env::set_current_dir("/").unwrap();
+///     std::env::current_dir().unwrap()
+/// });
+/// assert_eq!(inside.unwrap().to_str(), Some("/"));
+/// assert_eq!(std::env::current_dir().unwrap(), before);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder<'fd> {
+    asked: SafeFlags,
+    /// What is not to be shared, of the things that are by default.
+    private: SafeFlags,
+    cgroup: Option<BorrowedFd<'fd>>,
+    pub(crate) maps: IdMaps,
+    pub(crate) pidfd: bool,
+    pub(crate) assume_no_threads: bool,
+    pub(crate) stack_size: usize,
+    pub(crate) name: Option<String>,
+}
+
+impl Default for Builder<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'fd> Builder<'fd> {
+    /// The defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            asked: SafeFlags::empty(),
+            private: SafeFlags::empty(),
+            cgroup: None,
+            maps: IdMaps::new(),
+            pidfd: true,
+            assume_no_threads: false,
+            stack_size: 2 * 1024 * 1024,
+            name: None,
+        }
+    }
+
+    /// Asks for these flags, in addition to those asked for before.
+    ///
+    /// Namespaces other than `NEWUSER` need `CAP_SYS_ADMIN`, which the child has if `NEWUSER` is among
+    /// them. See namespaces(7).
+    ///
+    /// ```
+    /// use clone_trampoline::{Builder, SafeFlags};
+    ///
+    /// let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWUTS);
+    /// match builder.call(|| std::fs::read_link("/proc/self/ns/uts").ok()) {
+    ///     Ok(inside) => assert_ne!(inside, std::fs::read_link("/proc/self/ns/uts").ok()),
+    ///     Err(error) => println!("no user namespaces here: {error}"),
+    /// }
+    /// ```
+    #[must_use]
+    pub fn flags(mut self, flags: SafeFlags) -> Self {
+        self.asked |= flags;
+        self
+    }
+
+    /// Whether `call` and `spawn` share root, working directory and umask: true unless a flag excludes
+    /// it. A closure that moves into another mount namespace by setns(2) needs them private.
+    #[must_use]
+    pub fn share_fs(self, share: bool) -> Self {
+        self.share(SafeFlags::FS, share)
+    }
+
+    /// Whether `call` and `spawn` share the table of signal handlers: true unless `CLEAR_SIGHAND` is
+    /// asked for.
+    #[must_use]
+    pub fn share_sighand(self, share: bool) -> Self {
+        self.share(SafeFlags::SIGHAND, share)
+    }
+
+    /// Whether `call` and `spawn` share the undo operations of System V semaphores: true unless
+    /// `NEWIPC` is asked for. If not, an operation with `SEM_UNDO` is undone when the closure returns.
+    #[must_use]
+    pub fn share_sysvsem(self, share: bool) -> Self {
+        self.share(SafeFlags::SYSVSEM, share)
+    }
+
+    fn share(mut self, flag: SafeFlags, share: bool) -> Self {
+        if share {
+            self.asked |= flag;
+        } else {
+            self.asked = self.asked - flag;
+            self.private |= flag;
+        }
+        self
+    }
+
+    /// Adds a line to the uid_map of the namespace of `NEWUSER`: the `count` uids from `outside` on are
+    /// those from `inside` on. Without a line all uids are 65534 inside.
+    ///
+    /// The child writes a map of the caller's effective uid alone. Others take `CAP_SETUID` in the
+    /// caller's namespace, and are written by a thread of the parent, while the child waits; not with
+    /// `NEWPID`. In `fork` there are none: its child, or its parent, can write them itself. See user_namespaces(7).
+    ///
+    /// ```
+    /// use clone_trampoline::{Builder, SafeFlags};
+    ///
+    /// # let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    /// let builder = Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, uid, 1).gid_map(0, gid, 1);
+    /// match builder.call(|| unsafe { libc::getuid() }) {
+    ///     Ok(inside) => assert_eq!(inside, 0),
+    ///     Err(error) => println!("no user namespaces here: {error}"),
+    /// }
+    /// ```
+    #[must_use]
+    pub fn uid_map(mut self, inside: u32, outside: u32, count: u32) -> Self {
+        self.maps.add_uids(inside, outside, count);
+        self
+    }
+
+    /// Adds a line to the gid_map, as [`uid_map`](Self::uid_map) to that of uids. Where the child writes
+    /// it, setgroups(2) is denied in the namespace.
+    #[must_use]
+    pub fn gid_map(mut self, inside: u32, outside: u32, count: u32) -> Self {
+        self.maps.add_gids(inside, outside, count);
+        self
+    }
+
+    /// The cgroup that the child is born in: a directory of a cgroup v2 file system (Linux 5.7).
+    ///
+    /// ```no_run
+    /// use clone_trampoline::Builder;
+    /// use std::os::fd::AsFd;
+    ///
+    /// let cgroup = std::fs::File::open("/sys/fs/cgroup/batch")?;
+    /// Builder::new().cgroup(cgroup.as_fd()).call(|| "work")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn cgroup(mut self, directory: BorrowedFd<'fd>) -> Self {
+        self.cgroup = Some(directory);
+        self
+    }
+
+    /// No pidfd for the handle of `spawn` and `fork`. It needs Linux 5.2, and one file descriptor.
+    #[must_use]
+    pub fn without_pidfd(mut self) -> Self {
+        self.pidfd = false;
+        self
+    }
+
+    /// The name of the thread that a spawned closure is, as [`std::thread::Builder::name`].
+    #[must_use]
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The size in bytes of the stack of a spawned closure: 2 MiB by default. `call` uses its
+    /// caller's, and `fork` a copy of it.
+    #[must_use]
+    pub fn stack_size(mut self, size: usize) -> Self {
+        self.stack_size = size;
+        self
+    }
+
+    /// Lets `call` and `spawn` start a closure in another pid namespace: that of `NEWPID`, or the one
+    /// that the caller is about to enter because it called unshare(2) or setns(2) with one.
+    ///
+    /// If the parent is killed, or executes another program, in the first microseconds of such a
+    /// child's life, the child is not killed with it.
+    ///
+    /// # Safety
+    ///
+    /// The closure, and everything it calls, creates no thread. The kernel tells a thread of the child
+    /// and one of the parent the same tid, and locks that know their owner by it (the recursive mutex
+    /// of the dynamic linker, those of stdio in musl) are then given to both.
+    ///
+    /// ```
+    /// use clone_trampoline::{Builder, SafeFlags};
+    ///
+    /// let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
+    /// // SAFETY: the closure creates no thread.
+    /// match unsafe { builder.assume_no_threads() }.call(std::process::id) {
+    ///     Ok(pid) => assert_eq!(pid, 1),
+    ///     Err(error) => println!("no user namespaces here: {error}"),
+    /// }
+    /// ```
+    #[must_use]
+    #[allow(unsafe_code, reason = "a promise of the caller's")]
+    pub unsafe fn assume_no_threads(mut self) -> Self {
+        self.assume_no_threads = true;
+        self
+    }
+
+    /// The arguments for a child in the parent's memory.
+    pub(crate) fn sharing_memory(&self) -> Result<CloneArgs, Error> {
+        let asked = CloneFlags::from(self.asked);
+        let mut defaults = CloneFlags::FS | CloneFlags::SIGHAND | CloneFlags::SYSVSEM;
+        defaults.remove(self.private.into());
+        if asked.intersects(CloneFlags::NEWNS | CloneFlags::EMPTY_MNTNS | CloneFlags::NEWUSER) {
+            defaults.remove(CloneFlags::FS);
+        }
+        if asked.contains(CloneFlags::NEWIPC) {
+            defaults.remove(CloneFlags::SYSVSEM);
+        }
+        if asked.contains(CloneFlags::CLEAR_SIGHAND) {
+            defaults.remove(CloneFlags::SIGHAND);
+        }
+        // S2: the file descriptors are the same inside and outside.
+        let flags = asked | defaults | CloneFlags::VM | CloneFlags::FILES;
+        // S3, for the namespace that is asked for.
+        let allowed = if self.assume_no_threads { CloneFlags::NEWPID } else { CloneFlags::empty() };
+        if let Some(conflict) = Conflict::of_shared_libc(flags - allowed) {
+            return Err(refuse(conflict.message()));
+        }
+        // S5: no exit signal, so that nobody else waits for the child.
+        self.args(flags, 0)
+    }
+
+    /// The arguments for a child in a copy of the memory.
+    pub(crate) fn copying_memory(&self) -> Result<CloneArgs, Error> {
+        if !self.maps.is_empty() {
+            return Err(refuse("the maps of a forked child are its own, or its parent's, to write"));
+        }
+        self.args(self.asked.into(), libc::SIGCHLD)
+    }
+
+    fn args(&self, mut flags: CloneFlags, exit_signal: c_int) -> Result<CloneArgs, Error> {
+        if self.cgroup.is_some() {
+            flags |= CloneFlags::INTO_CGROUP;
+        }
+        if !self.maps.is_empty() && !flags.contains(CloneFlags::NEWUSER) {
+            return Err(refuse("a uid_map or gid_map needs NEWUSER"));
+        }
+        // The thread that writes them must know the child by a pid.
+        if flags.contains(CloneFlags::NEWPID) && !self.maps.are_the_callers() {
+            return Err(refuse("with NEWPID the maps can have the caller's own uid and gid alone"));
+        }
+        if let Some(conflict) = Conflict::find(flags, exit_signal, call_for(flags)) {
+            return Err(refuse(conflict.message()));
+        }
+        Ok(CloneArgs {
+            flags: flags.bits(),
+            exit_signal: exit_signal as u64,
+            cgroup: self.cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+            ..CloneArgs::default()
+        })
+    }
+}
+
+fn refuse(reason: &'static str) -> Error {
+    Error::new(Stage::Flags, libc::EINVAL, reason)
+}

@@ -1,0 +1,233 @@
+//! `fork`: a closure in a child that has a copy of the caller's memory, beside the caller.
+
+#![allow(unsafe_code)]
+
+use crate::end::wait;
+use crate::start::start;
+use crate::{Builder, CloneFlags, Error, Stage};
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
+use std::ptr;
+
+impl Builder<'_> {
+    /// Runs `f` in a child process that has a copy of the caller's memory, beside the caller, and ends
+    /// it with what `f` returns, of which the kernel keeps eight bits.
+    ///
+    /// A panic of `f` ends the child with 101, after the panic hook. No atexit handler runs in it. It
+    /// sends `SIGCHLD` when it ends, and has to be waited for. When its handle is dropped, it goes on.
+    ///
+    /// Without flags and cgroup this is fork(3) of libc, which makes libc's own locks usable in the
+    /// child and runs the handlers of pthread_atfork(3). Otherwise it is clone(2) or clone3(2), which
+    /// do neither; then glibc's cache of the thread's tid is put right (if the kernel has
+    /// `CONFIG_CHECKPOINT_RESTORE`), and musl's is not: there gettid(2) of libc, raise(3) and recursive
+    /// locks in the child take it for its parent.
+    ///
+    /// # Errors
+    ///
+    /// Those of fork(2), clone(2) or clone3(2), and flags that exclude each other. Stage
+    /// [`Pidfd`](Stage::Pidfd), after fork(3): there is no pidfd (Linux 5.3), or no file descriptor
+    /// for one; then `f` may have begun, and the child has been killed.
+    ///
+    /// # Safety
+    ///
+    /// The child has one thread, the copy of this one. If the program has other threads, `f` must not
+    /// wait for anything that one of them may have held at that moment: a lock stays locked for ever, and
+    /// the data it guards may be half changed. With flags or a cgroup that includes the locks of
+    /// malloc and stdio, so that `f` then does only what signal-safety(7) allows, and does not panic. `f`
+    /// must bear that everything which the caller owns exists twice: a file descriptor, a
+    /// temporary file that a destructor deletes, a random generator's state.
+    ///
+    /// ```
+    /// use clone_trampoline::Builder;
+    ///
+    /// // SAFETY: the closure takes no lock and owns nothing.
+    /// let mut child = unsafe { Builder::new().without_pidfd().fork(|| 7) }?;
+    /// assert_eq!(child.wait()?.code(), Some(7));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// ```compile_fail,E0133
+    /// clone_trampoline::Builder::new().fork(|| 7);
+    /// ```
+    pub unsafe fn fork<F>(&self, f: F) -> Result<Child, Error>
+    where
+        F: FnOnce() -> i32,
+    {
+        let mut args = self.copying_memory()?;
+        let mut f = Some(f);
+        let f = ptr::from_mut(&mut f).cast();
+        if args.flags == 0 {
+            // SAFETY: libc's fork; the closure is the caller's promise.
+            return match unsafe { libc::fork() } {
+                -1 => Err(Error::from_io(Stage::Fork, &io::Error::last_os_error())),
+                0 => {
+                    // SAFETY: the copy of the option above.
+                    unsafe { live::<F>(f) };
+                    unreachable!("the child has ended")
+                }
+                pid => Child::of_fork(pid, self.pidfd),
+            };
+        }
+        let mut pidfd: c_int = -1;
+        if self.pidfd {
+            args.flags |= CloneFlags::PIDFD.bits();
+            args.pidfd = ptr::from_mut(&mut pidfd).expose_provenance() as u64;
+        }
+        if let Some(word) = cached_tid() {
+            args.flags |= CloneFlags::CHILD_SETTID.bits();
+            args.child_tid = word.expose_provenance() as u64;
+        }
+        // SAFETY: the child runs on a copy of this stack, with a copy of the closure; the word of
+        // CHILD_SETTID is libc's in the child's own memory; the rest is the caller's promise.
+        let pid = unsafe { start(&args, live::<F>, f) }?;
+        if pidfd >= 0 {
+            // SAFETY: the kernel has opened it, and nobody else knows of it.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            return Ok(Child { pid, pidfd: Some(pidfd), status: None });
+        }
+        // Not asked for, or not there before Linux 5.2.
+        Child::of_fork(pid, self.pidfd)
+    }
+}
+
+/// [`Builder::fork`] with the defaults: fork(3), with a pidfd.
+///
+/// # Errors
+///
+/// As [`Builder::fork`].
+///
+/// # Safety
+///
+/// As [`Builder::fork`].
+///
+/// ```
+/// // SAFETY: the closure takes no lock and owns nothing.
+/// let mut child = unsafe { clone_trampoline::fork(|| 7) }?;
+/// assert_eq!(child.wait()?.code(), Some(7));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub unsafe fn fork<F>(f: F) -> Result<Child, Error>
+where
+    F: FnOnce() -> i32,
+{
+    // SAFETY: the caller's promise.
+    unsafe { Builder::new().fork(f) }
+}
+
+/// The child's whole life: it does not return into the caller's frames, of which it has a copy.
+unsafe extern "C" fn live<F: FnOnce() -> i32>(f: *mut c_void) -> c_int {
+    // SAFETY: `fork` passes its closure, of which this child has a copy of its own.
+    let f = unsafe { &mut *f.cast::<Option<F>>() }.take();
+    let code = f.map_or(101, |f| catch_unwind(AssertUnwindSafe(f)).unwrap_or(101));
+    // SAFETY: ends this process, with all threads that the closure made, and without the atexit
+    // handlers, which are the parent's.
+    unsafe { libc::_exit(code) }
+}
+
+/// Where glibc keeps the tid of the calling thread: the word that the kernel clears at its end. Not
+/// in musl, where that word is a lock.
+fn cached_tid() -> Option<*mut c_int> {
+    if !cfg!(all(target_env = "gnu", target_endian = "little")) {
+        return None;
+    }
+    // A 64-bit kernel stores 64 bits for a 32-bit program, too.
+    let mut word = [ptr::null_mut::<c_int>(); 2];
+    // SAFETY: a place for the pointer; the word lies in the TLS of this thread, or is null.
+    unsafe {
+        let known = libc::prctl(libc::PR_GET_TID_ADDRESS, word.as_mut_ptr()) == 0 && !word[0].is_null();
+        (known && word[0].read() == libc::syscall(libc::SYS_gettid) as c_int).then_some(word[0])
+    }
+}
+
+/// A forked child process.
+///
+/// Dropping it neither kills the child nor waits for it, as with [`std::process::Child`].
+#[derive(Debug)]
+pub struct Child {
+    pid: libc::pid_t,
+    pidfd: Option<OwnedFd>,
+    /// Some once it has been waited for; then the pid may be another's.
+    status: Option<ExitStatus>,
+}
+
+impl Child {
+    fn of_fork(pid: libc::pid_t, pidfd: bool) -> Result<Self, Error> {
+        let mut child = Self { pid, pidfd: None, status: None };
+        if pidfd {
+            // SAFETY: a child of ours that nobody has waited for; no pointers.
+            match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    _ = child.kill();
+                    _ = child.wait();
+                    return Err(Error::from_io(Stage::Pidfd, &error));
+                }
+                // SAFETY: a new file descriptor.
+                fd => child.pidfd = Some(unsafe { OwnedFd::from_raw_fd(fd as c_int) }),
+            }
+        }
+        Ok(child)
+    }
+
+    /// The child's pid, which is its own until it has been waited for.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// The child's pidfd; close-on-exec, readable when the child has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Waits until the child has ended.
+    ///
+    /// # Errors
+    ///
+    /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = match self.status {
+            Some(status) => status,
+            None => wait(self.pid)?,
+        };
+        self.status = Some(status);
+        Ok(status)
+    }
+
+    /// The status if the child has ended, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            let mut status = 0;
+            // SAFETY: a place for the status.
+            match unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG | libc::__WALL) } {
+                0 => {}
+                -1 => return Err(io::Error::last_os_error()),
+                _ => self.status = Some(ExitStatus::from_raw(status)),
+            }
+        }
+        Ok(self.status)
+    }
+
+    /// Kills the child with `SIGKILL`; it has to be waited for all the same. Does nothing if it has
+    /// been waited for.
+    ///
+    /// # Errors
+    ///
+    /// Those of kill(2).
+    pub fn kill(&mut self) -> io::Result<()> {
+        // SAFETY: a child of ours that nobody has waited for: the pid is its.
+        if self.status.is_none() && unsafe { libc::kill(self.pid, libc::SIGKILL) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+}

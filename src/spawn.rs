@@ -1,0 +1,292 @@
+//! `spawn`: a closure in a child that has the caller's memory, beside the caller.
+//!
+//! The child needs a TLS that nobody else uses. A thread lends it its own, and the lower part of its
+//! stack, and then waits for the child without touching either.
+
+#![allow(unsafe_code)]
+
+use crate::raw::CloneArgs;
+use crate::start::GAP;
+use crate::task::{Signals, Task};
+use crate::{Builder, CloneFlags, Error, Stage};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, Scope};
+
+impl Builder<'_> {
+    /// Runs `f` in a child process that shares the caller's memory and has namespaces, cgroup and the
+    /// like of its own, beside the caller.
+    ///
+    /// Like [`std::thread::spawn`], and with its conditions: `f` and its value are `Send` and own what
+    /// they use. `f` runs as a new thread, with thread-locals and a stack of its own. When the handle
+    /// is dropped, the child goes on; when the program ends, the child is killed. There is no way to
+    /// kill the child alone, as there is none to kill a thread: see the ends of
+    /// [`call`](Self::call), which are the same here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`call`](Self::call); stage [`Thread`](Stage::Thread) if there can be no thread.
+    ///
+    /// ```
+    /// use clone_trampoline::Builder;
+    ///
+    /// let words = vec!["owned", "memory"];
+    /// match Builder::new().spawn(move || words.concat()) {
+    ///     Ok(handle) => {
+    ///         assert_ne!(handle.pid(), std::process::id());
+    ///         assert_eq!(handle.join().unwrap(), "ownedmemory");
+    ///     }
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// ```
+    ///
+    /// What std's threads do not take is not taken here:
+    ///
+    /// ```compile_fail,E0277
+    /// let not_send = std::rc::Rc::new(5);
+    /// clone_trampoline::Builder::new().spawn(move || println!("{not_send}"));
+    /// ```
+    ///
+    /// ```compile_fail,E0373
+    /// let borrowed = String::new();
+    /// clone_trampoline::Builder::new().spawn(|| println!("{borrowed}"));
+    /// ```
+    pub fn spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, Error>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (supervisor, news) = self.supervisor(f)?;
+        let thread = self.thread::<F, T>().spawn(supervisor).map_err(|error| no_thread(&error))?;
+        let child = hear(&news)?;
+        Ok(JoinHandle { thread, child })
+    }
+
+    /// [`spawn`](Self::spawn) in a scope: `f` may borrow what outlives the scope, which does not end
+    /// before the child.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use clone_trampoline::Builder;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// let result = std::thread::scope(|scope| {
+    ///     Builder::new().spawn_scoped(scope, || numbers.reverse()).map(|_| ())
+    /// });
+    /// if result.is_ok() {
+    ///     assert_eq!(numbers, [3, 2, 1]);
+    /// }
+    /// ```
+    pub fn spawn_scoped<'scope, F, T>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> Result<ScopedJoinHandle<'scope, T>, Error>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let (supervisor, news) = self.supervisor(f)?;
+        let thread =
+            self.thread::<F, T>().spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
+        let child = hear(&news)?;
+        Ok(ScopedJoinHandle { thread, child })
+    }
+
+    fn thread<F, T>(&self) -> thread::Builder {
+        // Room for its own frames, through which the closure and the value pass a few times.
+        let own = 2 * GAP + 8 * size_of::<Task<F, T>>();
+        let builder = thread::Builder::new().stack_size(self.stack_size.saturating_add(own));
+        match &self.name {
+            Some(name) => builder.name(name.clone()),
+            None => builder,
+        }
+    }
+
+    /// What the waiting thread does, and where it tells of the child. If it tells of an error, it has
+    /// no value.
+    fn supervisor<'f, F, T>(
+        &self,
+        f: F,
+    ) -> Result<(impl FnOnce() -> Option<T> + Send + use<'f, F, T>, News), Error>
+    where
+        F: FnOnce() -> T + Send + 'f,
+        T: Send + 'f,
+    {
+        let mut args = self.sharing_memory()?;
+        args.stack_size = self.stack_size as u64;
+        let (maps, pidfd, assume_no_threads) = (self.maps.clone(), self.pidfd, self.assume_no_threads);
+        let (teller, news) = sync_channel(1);
+        let supervisor = move || {
+            let child_teller = teller.clone();
+            let f = move |pidfd| {
+                // The receiver waits until it is told.
+                _ = child_teller.send(Ok(Child { pid: std::process::id(), pidfd }));
+                f()
+            };
+            match supervise(args, Task::new(f, maps, assume_no_threads), pidfd) {
+                Ok(result) => Some(result.unwrap_or_else(|payload| resume_unwind(payload))),
+                Err(error) => {
+                    _ = teller.send(Err(error));
+                    None
+                }
+            }
+        };
+        Ok((supervisor, news))
+    }
+}
+
+/// Runs the task in a child and lends it this thread (S10).
+fn supervise<F, T>(mut args: CloneArgs, mut task: Task<F, T>, pidfd: bool) -> Result<thread::Result<T>, Error>
+where
+    F: FnOnce(Option<OwnedFd>) -> T,
+{
+    let alive = AtomicU32::new(1);
+    args.flags |= CloneFlags::CHILD_CLEARTID.bits();
+    args.child_tid = alive.as_ptr().expose_provenance() as u64;
+    if pidfd {
+        args.flags |= CloneFlags::PIDFD.bits();
+        task.pidfd = Some(-1);
+    }
+    let signals = Signals::lend();
+    task.signals = Some(signals);
+    // SAFETY: the child's stack is the part of this thread's that lies below its frames; this thread
+    // handles no signal and only waits until the child has ended or executes another program.
+    let outcome = unsafe { task.run(&args, || wait_for_zero(&alive)) };
+    signals.take_over_stack();
+    signals.unblock();
+    outcome
+}
+
+/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
+///
+/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
+/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
+/// child's end, and not with `EINTR`, as the handlers of libc's own signals, the only ones open, let
+/// it be restarted. The first call of syscall(2), which a lazily bound program looks up in its TLS,
+/// is behind us: `Task::new` has made one.
+fn wait_for_zero(word: &AtomicU32) {
+    while word.load(Ordering::Acquire) != 0 {
+        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
+    }
+}
+
+/// What is known of a child from its birth.
+#[derive(Debug)]
+struct Child {
+    pid: u32,
+    pidfd: Option<OwnedFd>,
+}
+
+type News = Receiver<Result<Child, Error>>;
+
+fn hear(news: &News) -> Result<Child, Error> {
+    news.recv().unwrap_or_else(|_| unreachable!("the waiting thread tells of the child or of an error"))
+}
+
+fn no_thread(error: &io::Error) -> Error {
+    let hint = "threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork";
+    Error::from_io(Stage::Thread, error)
+        .with_hint((error.raw_os_error() == Some(libc::EINVAL)).then_some(hint))
+}
+
+/// A spawned child; the value of its closure can be waited for.
+///
+/// Dropping it leaves the child alone, as with [`std::thread::JoinHandle`].
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    thread: thread::JoinHandle<Option<T>>,
+    child: Child,
+}
+
+/// The same for [`Builder::spawn_scoped`].
+#[derive(Debug)]
+pub struct ScopedJoinHandle<'scope, T> {
+    thread: thread::ScopedJoinHandle<'scope, Option<T>>,
+    child: Child,
+}
+
+macro_rules! handle {
+    ($handle:ident $(<$scope:lifetime>)?) => {
+        impl<T> $handle<$($scope,)? T> {
+            /// The child's pid. It is waited for as soon as it has ended, so that the pid may name
+            /// another process then: [`pidfd`](Self::pidfd) does not.
+            #[must_use]
+            pub fn pid(&self) -> u32 {
+                self.child.pid
+            }
+
+            /// The child's pidfd, from its birth; close-on-exec. None if the builder was told
+            /// [`without_pidfd`](Builder::without_pidfd).
+            #[must_use]
+            pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+                self.child.pidfd.as_ref().map(AsFd::as_fd)
+            }
+
+            /// Whether the child is gone and [`join`](Self::join) would not block for long.
+            #[must_use]
+            pub fn is_finished(&self) -> bool {
+                self.thread.is_finished()
+            }
+
+            /// Waits until the child and all its threads are gone.
+            ///
+            /// # Errors
+            ///
+            /// The payload of the closure's panic.
+            pub fn join(self) -> thread::Result<T> {
+                self.thread.join().map(|value| value.expect("a child that has refused has no handle"))
+            }
+        }
+    };
+}
+
+handle!(JoinHandle);
+handle!(ScopedJoinHandle<'_>);
+
+/// [`Builder::spawn`] with the defaults.
+///
+/// # Errors
+///
+/// As [`Builder::spawn`].
+///
+/// ```
+/// if let Ok(handle) = clone_trampoline::spawn(|| 2 + 3) {
+///     assert_eq!(handle.join().unwrap(), 5);
+/// }
+/// ```
+pub fn spawn<F, T>(f: F) -> Result<JoinHandle<T>, Error>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f)
+}
+
+/// [`spawn`] by the name it had in Linus Torvalds's clone.c of 1996: start `f` in a task that shares
+/// this one's memory, root, working directory, file descriptors and signal handlers.
+///
+/// # Errors
+///
+/// As [`Builder::spawn`].
+///
+/// ```
+/// if let Ok(child) = clone_trampoline::start_thread(|| println!("child")) {
+///     child.join().unwrap();
+/// }
+/// ```
+pub fn start_thread<F, T>(f: F) -> Result<JoinHandle<T>, Error>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f)
+}

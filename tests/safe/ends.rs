@@ -1,0 +1,310 @@
+//! S1: a child that neither returns nor panics ends the program; S6: the end of the program is the
+//! child's.
+
+use crate::program::{End, Way, program, runs, shares_memory, spawn_for_ever, until};
+use clone_trampoline::{call, spawn};
+use std::fs::File;
+use std::hint::black_box;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+/// The cases of one end: what the closure does, both ways.
+fn ends(test: &str, f: fn(), check: impl Fn(End)) {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let end = program(test, &format!("{way:?}"), || {
+            let result = way.run(f);
+            eprintln!("the program goes on: {result:?}");
+            exit(77)
+        });
+        if let Some(end) = end {
+            check(end);
+        }
+    }
+}
+
+#[test]
+fn s1_exit_has_its_status_and_runs_handlers_once() {
+    extern "C" fn handler() {
+        eprintln!("handler");
+    }
+    ends(
+        "ends::s1_exit_has_its_status_and_runs_handlers_once",
+        || {
+            // SAFETY: a function that prints.
+            unsafe { libc::atexit(handler) };
+            exit(9)
+        },
+        |end| {
+            end.is_exit(9);
+            assert_eq!(end.stderr.matches("handler").count(), 1, "{end:?}");
+        },
+    );
+}
+
+#[test]
+fn s1_exit_0_is_an_end_too() {
+    ends("ends::s1_exit_0_is_an_end_too", || exit(0), |end| end.is_exit(0));
+}
+
+#[test]
+fn s1_exit_in_a_thread_of_the_child() {
+    ends(
+        "ends::s1_exit_in_a_thread_of_the_child",
+        || thread::spawn(|| exit(11)).join().unwrap(),
+        |end| end.is_exit(11),
+    );
+}
+
+#[test]
+fn s1_abort() {
+    ends("ends::s1_abort", || std::process::abort(), |end| end.is_abort("was killed by signal 6"));
+}
+
+#[test]
+fn s1_killed() {
+    ends(
+        "ends::s1_killed",
+        || {
+            // SAFETY: the child's own pid.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        },
+        |end| end.is_abort("was killed by signal 9"),
+    );
+}
+
+#[test]
+fn s1_exec() {
+    ends(
+        "ends::s1_exec",
+        || panic!("{}", Command::new("/proc/self/exe").arg("--list").exec()),
+        |end| end.is_abort("executed another program"),
+    );
+}
+
+#[test]
+fn s1_exec_of_a_program_that_lives_takes_it_along() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let end =
+            program("ends::s1_exec_of_a_program_that_lives_takes_it_along", &format!("{way:?}"), || {
+                let result = way.run(|| {
+                    eprintln!("pid {} pid", std::process::id());
+                    panic!("{}", Command::new("sleep").arg("60").exec());
+                });
+                eprintln!("the program goes on: {result:?}");
+            });
+        let Some(end) = end else { continue };
+        end.is_abort("executed another program");
+        let pid = end.stderr.split(' ').nth(1).unwrap().parse().unwrap();
+        until("the new program's end", || !runs(pid));
+    }
+}
+
+#[test]
+fn s1_stack_overflow() {
+    fn deeper(n: u64) -> u64 {
+        let page = black_box([n; 512]);
+        if n == 0 { 0 } else { page[1] + deeper(black_box(n - 1)) }
+    }
+    ends(
+        "ends::s1_stack_overflow",
+        || {
+            black_box(deeper(1 << 40));
+        },
+        |end| {
+            end.is_abort("was killed by signal 6");
+            assert!(end.stderr.contains("has overflowed its stack"), "{end:?}");
+        },
+    );
+}
+
+/// Leaves a thread behind that does `f` after the closure has returned: the leader is a zombie then.
+fn straggler(f: fn()) {
+    thread::spawn(move || {
+        // SAFETY: no arguments to get wrong.
+        let pid = unsafe { libc::getpid() };
+        until("the closure's end", || !runs(pid));
+        f();
+    });
+}
+
+#[test]
+fn s1_straggler_exits_0() {
+    ends("ends::s1_straggler_exits_0", || straggler(|| exit(0)), |end| end.is_exit(0));
+}
+
+#[test]
+fn s1_straggler_exits_7() {
+    ends("ends::s1_straggler_exits_7", || straggler(|| exit(7)), |end| end.is_exit(7));
+}
+
+#[test]
+fn s1_straggler_aborts() {
+    ends(
+        "ends::s1_straggler_aborts",
+        || straggler(|| std::process::abort()),
+        |end| end.is_abort("was killed by signal 6"),
+    );
+}
+
+#[test]
+fn s1_killed_while_a_thread_holds_stderr() {
+    ends(
+        "ends::s1_killed_while_a_thread_holds_stderr",
+        || {
+            let (held, wait) = channel();
+            thread::spawn(move || {
+                let _stderr = std::io::stderr().lock();
+                held.send(()).unwrap();
+                thread::sleep(Duration::from_secs(100));
+            });
+            wait.recv().unwrap();
+            // SAFETY: the child's own pid.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        },
+        |end| end.is_abort("was killed by signal 9"),
+    );
+}
+
+/// The program prints the pid of its child, and ends by `end`; the child has to go, too.
+fn takes_the_child_along(test: &str, case: &str, start: fn(), check: impl Fn(&End)) {
+    let Some(end) = program(test, case, start) else { return };
+    check(&end);
+    let pid = end.stderr.split("child ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    let pid = pid.unwrap_or_else(|| panic!("no pid in {end:?}"));
+    until("the child's end", || !runs(pid));
+}
+
+fn kill_the_program() {
+    // SAFETY: the program's own pid.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+}
+
+#[test]
+fn s6_program_killed() {
+    if !shares_memory() {
+        return;
+    }
+    let test = "ends::s6_program_killed";
+    let killed = |end: &End| assert!(end.status.code().is_none(), "{end:?}");
+    takes_the_child_along(
+        test,
+        "spawn",
+        || {
+            eprintln!("child {} child", spawn_for_ever());
+            kill_the_program();
+        },
+        killed,
+    );
+    takes_the_child_along(
+        test,
+        "call",
+        || {
+            let parent = std::process::id() as i32;
+            thread::spawn(|| {
+                call(|| {
+                    eprintln!("child {} child", std::process::id());
+                    thread::sleep(Duration::from_secs(100));
+                })
+            });
+            thread::sleep(Duration::from_millis(100));
+            // SAFETY: the program's own pid.
+            unsafe { libc::kill(parent, libc::SIGKILL) };
+        },
+        killed,
+    );
+}
+
+#[test]
+fn s6_main_returns() {
+    if shares_memory() {
+        takes_the_child_along(
+            "ends::s6_main_returns",
+            "spawn",
+            || {
+                eprintln!("child {} child", spawn_for_ever());
+            },
+            |end| end.is_exit(0),
+        );
+    }
+}
+
+#[test]
+fn s6_another_thread_executes_a_program() {
+    if !shares_memory() {
+        return;
+    }
+    let test = "ends::s6_another_thread_executes_a_program";
+    let listed = |end: &End| end.is_exit(0);
+    takes_the_child_along(
+        test,
+        "spawn",
+        || {
+            eprintln!("child {} child", spawn_for_ever());
+            panic!("{}", Command::new("/proc/self/exe").arg("--list").exec());
+        },
+        listed,
+    );
+    takes_the_child_along(
+        test,
+        "call",
+        || {
+            let (started, wait) = channel();
+            thread::spawn(move || {
+                wait.recv().unwrap();
+                panic!("{}", Command::new("/proc/self/exe").arg("--list").exec());
+            });
+            call(move || {
+                eprintln!("child {} child", std::process::id());
+                started.send(()).unwrap();
+                thread::sleep(Duration::from_secs(100));
+            })
+            .unwrap();
+        },
+        listed,
+    );
+}
+
+/// Without the check after the prctl, a child whose parent is gone before it would live on. The
+/// parent is killed at all the moments of the child's first life.
+#[test]
+fn s6_killed_at_once() {
+    if !shares_memory() {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("clone-trampoline-{}", std::process::id()));
+    for n in 0..300_u32 {
+        let file = File::create(&path).unwrap();
+        // SAFETY: the child of this fork has one thread, and ends by a signal.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            thread::spawn(move || {
+                let until = std::time::Instant::now() + Duration::from_micros(u64::from(n));
+                while std::time::Instant::now() < until {}
+                kill_the_program();
+            });
+            _ = spawn(move || {
+                _ = (&file).write_all(&std::process::id().to_ne_bytes());
+                thread::sleep(Duration::from_secs(100));
+            });
+            loop {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+        crate::common::wait(pid as isize);
+        if let Ok(bytes) = <[u8; 4]>::try_from(std::fs::read(&path).unwrap()) {
+            let child = i32::from_ne_bytes(bytes);
+            until("the child's end", || !runs(child));
+        }
+    }
+    _ = std::fs::remove_file(path);
+}

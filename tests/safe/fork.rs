@@ -1,0 +1,115 @@
+//! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
+
+use crate::program::if_allowed;
+use clone_trampoline::{Builder, Child, SafeFlags, fork};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// By fork(3), and by clone(2): IO shares nothing that matters.
+fn both(f: fn() -> i32) -> [Child; 2] {
+    [SafeFlags::empty(), SafeFlags::IO].map(|flags| {
+        // SAFETY: the closures of these tests take no lock but malloc's and stderr's; a child that
+        // hangs on one is killed.
+        unsafe { Builder::new().flags(flags).fork(f) }.unwrap()
+    })
+}
+
+#[test]
+fn the_memory_is_a_copy_and_the_status_arrives() {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    for mut child in both(|| {
+        COUNT.store(5, Ordering::SeqCst);
+        0x1_07
+    }) {
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(7));
+        assert_eq!(COUNT.load(Ordering::SeqCst), 0);
+        child.kill().unwrap();
+    }
+}
+
+#[test]
+fn it_can_be_polled_and_killed() {
+    for mut child in both(|| {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+        }
+    }) {
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        let mut poll =
+            libc::pollfd { fd: child.pidfd().unwrap().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 30_000) }, 1);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+}
+
+#[test]
+fn a_panic_is_101_and_no_handlers_run() {
+    let test = "fork::a_panic_is_101_and_no_handlers_run";
+    let end = crate::program::program(test, "panic", || {
+        extern "C" fn handler() {
+            eprintln!("handler");
+        }
+        // SAFETY: a function that prints.
+        unsafe { libc::atexit(handler) };
+        // From a thread that is not the main one, too.
+        thread::spawn(|| {
+            for mut child in both(|| panic!("reason")) {
+                assert_eq!(child.wait().unwrap().code(), Some(101));
+            }
+        })
+        .join()
+        .unwrap();
+    });
+    if let Some(end) = end {
+        end.is_exit(0);
+        assert_eq!(end.stderr.matches("handler").count(), 1, "{end:?}");
+        assert_eq!(end.stderr.matches("reason").count(), 2, "{end:?}");
+    }
+}
+
+/// What glibc takes for the owner of a lock. musl keeps the parent's, see `Builder::fork`.
+#[cfg(target_env = "gnu")]
+#[test]
+fn the_cached_tid_is_the_childs() {
+    // SAFETY: the closure takes no lock.
+    for mut child in both(|| unsafe {
+        let mutex = &raw mut MUTEX;
+        static mut MUTEX: libc::pthread_mutex_t = libc::PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+        libc::pthread_mutex_lock(mutex);
+        // struct __pthread_mutex_s: lock, count, owner.
+        let owner = mutex.cast::<i32>().add(2).read();
+        i32::from(owner != libc::syscall(libc::SYS_gettid) as i32)
+    }) {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn it_can_be_the_init_of_a_pid_namespace() {
+    let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
+    // SAFETY: the closure takes no lock.
+    let child = unsafe { builder.fork(|| std::process::id() as i32) };
+    if let Some(mut child) = if_allowed(child) {
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_named() {
+    // SAFETY: no child is made.
+    let error = unsafe { Builder::new().flags(SafeFlags::SIGHAND).fork(|| 0) }.unwrap_err();
+    assert_eq!(error.hint(), Some("SIGHAND needs VM: a handler is an address in the memory"));
+}
+
+#[test]
+fn the_free_function_is_the_same() {
+    // SAFETY: the closure takes no lock.
+    let mut child = unsafe { fork(|| 42) }.unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+}

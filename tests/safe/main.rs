@@ -1,0 +1,16 @@
+//! The safe tier, by the rules that make it sound (S1 to S10 in DESIGN.md): a test whose name begins
+//! with a rule's fails when the rule is taken out.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ends;
+mod fork;
+mod limits;
+mod maps;
+mod panics;
+mod program;
+mod rseq;
+mod rules;
+mod seccomp;
+mod signals;
+mod values;

@@ -1,0 +1,160 @@
+//! Programs that are expected to end in an unusual way: the test's own, run again.
+
+use crate::common::limit;
+use clone_trampoline::{Builder, Error, Stage, call, spawn};
+use std::env;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::FromRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const VARIABLE: &str = "CLONE_TRAMPOLINE_CASE";
+
+/// How a program ended, and what it wrote to stderr.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) status: ExitStatus,
+    pub(crate) stderr: String,
+}
+
+impl End {
+    #[track_caller]
+    pub(crate) fn is_exit(&self, code: i32) {
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn is_abort(&self, line: &str) {
+        assert_eq!(self.status.signal(), Some(libc::SIGABRT), "{self:?}");
+        assert!(self.stderr.contains(line), "{line:?} is not in {self:?}");
+    }
+}
+
+/// Runs `body` in a program of its own, with one thread and nothing captured, and returns how it
+/// ended. `test` is the name of the calling test: in that program it comes here again, and what is not
+/// its case is None.
+pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End> {
+    match env::var(VARIABLE) {
+        Ok(wanted) if wanted == case => {
+            body();
+            std::process::exit(0)
+        }
+        Ok(_) => return None,
+        Err(_) => {}
+    }
+    let mut stderr = memory_file();
+    let mut command = Command::new(env::current_exe().expect("the test's own program"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(VARIABLE, case).env("RUST_BACKTRACE", "0");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.try_clone().expect("dup"));
+    let mut child = command.spawn().expect("the test's own program");
+    let deadline = Instant::now() + limit();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("wait") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().expect("kill");
+            panic!("{test}, {case}: the program hangs");
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let mut text = String::new();
+    stderr.rewind().expect("rewind");
+    stderr.read_to_string(&mut text).expect("what the program wrote");
+    Some(End { status, stderr: text })
+}
+
+fn memory_file() -> File {
+    // SAFETY: a name.
+    let fd = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
+    assert!(fd >= 0, "memfd_create");
+    // SAFETY: a new file descriptor.
+    unsafe { File::from_raw_fd(fd) }
+}
+
+/// The two ways to run a closure in a child that shares memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    Call,
+    Spawn,
+}
+
+impl Way {
+    pub(crate) const BOTH: [Way; 2] = [Way::Call, Way::Spawn];
+
+    pub(crate) fn run<T: Send + 'static>(self, f: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.run_with(&Builder::new(), f)
+    }
+
+    pub(crate) fn run_with<T: Send + 'static>(
+        self,
+        builder: &Builder<'_>,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Way::Call => builder.call(f),
+            Way::Spawn => builder.spawn(f).map(|handle| handle.join().expect("no panic")),
+        }
+    }
+}
+
+/// Whether memory can be shared here; if not, the test is skipped, aloud.
+pub(crate) fn shares_memory() -> bool {
+    if env::var_os(VARIABLE).is_some() {
+        return true; // or the program would not have been started
+    }
+    match call(|| ()) {
+        Ok(()) => true,
+        Err(error) if error.stage() == Stage::SharedMemory => {
+            crate::common::skip(&error.to_string());
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The value, or None, counted as a skip, where the kernel or a filter does not allow it.
+#[track_caller]
+pub(crate) fn if_allowed<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error)
+            if matches!(error.raw_os_error(), libc::EPERM | libc::ENOSYS | libc::ENOSPC | libc::EACCES) =>
+        {
+            crate::common::skip(&error.to_string());
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Waits, for a bounded time, until `done` is true.
+#[track_caller]
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit();
+    while !done() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a process runs: it exists and is no zombie.
+pub(crate) fn runs(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with(['Z', 'X'])))
+}
+
+/// A spawned closure that never ends.
+pub(crate) fn spawn_for_ever() -> u32 {
+    spawn(|| {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+        }
+    })
+    .expect("spawn")
+    .pid()
+}

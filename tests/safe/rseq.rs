@@ -1,0 +1,143 @@
+//! S9: the rseq area goes with the TLS.
+
+use crate::common::skip;
+use crate::program::{Way, shares_memory};
+
+/// Whether the calling task has an area registered: another one is then refused.
+pub(crate) fn registered() -> bool {
+    #[repr(C, align(32))]
+    struct Area([u32; 8]);
+    const UNREGISTER: i32 = 1;
+    let mut area = Area([0; 8]);
+    let rseq = |area: *mut Area, flags: i32| {
+        // SAFETY: an area that lives until it is unregistered again.
+        unsafe { libc::syscall(libc::SYS_rseq, area, 32, flags, 0x5305_3053) }
+    };
+    let refused = rseq(&mut area, 0) != 0;
+    if !refused {
+        rseq(&mut area, UNREGISTER);
+    }
+    refused
+}
+
+#[test]
+fn s9_the_child_has_its_threads_area_registered() {
+    let has_area = registered();
+    if !shares_memory() {
+        return;
+    }
+    if !has_area {
+        return skip("libc has no rseq area");
+    }
+    for way in Way::BOTH {
+        assert_eq!(way.run(registered), Ok(true), "{way:?}");
+        assert!(registered(), "{way:?}: the caller has it again");
+    }
+    // In a call inside a call, too, and after a panic.
+    let nested = clone_trampoline::call(|| clone_trampoline::call(registered).unwrap() && registered());
+    assert_eq!(nested, Ok(true));
+    _ = std::panic::catch_unwind(|| clone_trampoline::call(|| panic!("inside")));
+    assert!(registered());
+}
+
+/// What a per-CPU allocator does: increments the counter of its CPU by a restartable sequence of plain
+/// instructions. Without S9 the kernel does not restart it in the child, and increments are lost.
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+mod lost_increments {
+    use super::*;
+    use clone_trampoline::call;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::thread;
+
+    #[repr(align(64))]
+    struct Slot(AtomicU64);
+
+    static COUNTERS: [Slot; 64] = [const { Slot(AtomicU64::new(0)) }; 64];
+
+    /// One increment; false where the area is not registered.
+    fn increment() -> bool {
+        let done: u64;
+        // SAFETY: a restartable sequence after librseq's pattern: load, add, commit by one store. The
+        // area lies at the offset that glibc tells. Its descriptor is in .data, as it has to be.
+        unsafe {
+            std::arch::asm!(
+                ".pushsection .data.rel.ro, \"aw\", @progbits",
+                ".balign 32",
+                "55: .long 0, 0",
+                ".quad 51f, 52f - 51f, 54f",
+                ".popsection",
+                "mov {area}, qword ptr [rip + __rseq_offset@GOTPCREL]",
+                "mov {area}, qword ptr [{area}]",
+                "add {area}, qword ptr fs:[0]",
+                "50:",
+                "lea {tmp}, [rip + 55b]",
+                "mov qword ptr [{area} + 8], {tmp}",
+                "51:",
+                "mov {cpu:e}, dword ptr [{area} + 4]",
+                "cmp {cpu:e}, 64",
+                "jae 53f",
+                "shl {cpu}, 6",
+                "mov {tmp}, qword ptr [{counters} + {cpu}]",
+                // wide enough for the scheduler to get in
+                "mov {n:e}, 40",
+                "56: dec {n:e}",
+                "jnz 56b",
+                "inc {tmp}",
+                "mov qword ptr [{counters} + {cpu}], {tmp}",
+                "52:",
+                "mov {n:e}, 1",
+                "jmp 57f",
+                "53:",
+                "xor {n:e}, {n:e}",
+                "jmp 57f",
+                ".byte 0x0f, 0xb9, 0x3d",
+                ".long 0x53053053",
+                "54:",
+                "jmp 50b",
+                "57:",
+                area = out(reg) _,
+                tmp = out(reg) _,
+                cpu = out(reg) _,
+                n = out(reg) done,
+                counters = in(reg) COUNTERS.as_ptr(),
+            );
+        }
+        done as u32 == 1
+    }
+
+    #[test]
+    fn s9_no_increment_is_lost() {
+        let has_area = registered();
+        if !shares_memory() {
+            return;
+        }
+        if !has_area {
+            return skip("libc has no rseq area");
+        }
+        const THREADS: u64 = 4;
+        static STOP: AtomicBool = AtomicBool::new(false);
+        let counted = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for n in 0..THREADS {
+                let counted = &counted;
+                scope.spawn(move || {
+                    let run = || {
+                        let mut done = 0_u64;
+                        while !STOP.load(Ordering::Relaxed) {
+                            done += u64::from(increment());
+                        }
+                        done
+                    };
+                    // Half of them in children.
+                    let done = if n % 2 == 0 { run() } else { call(run).unwrap() };
+                    assert!(done > 0);
+                    counted.fetch_add(done, Ordering::Relaxed);
+                });
+            }
+            thread::sleep(std::time::Duration::from_millis(1500));
+            STOP.store(true, Ordering::Relaxed);
+        });
+        let sum: u64 = COUNTERS.iter().map(|slot| slot.0.load(Ordering::Relaxed)).sum();
+        assert_eq!(sum, counted.into_inner());
+    }
+}

@@ -1,0 +1,351 @@
+//! S2 to S5, S7 and S8.
+
+use crate::common::{self, skip};
+use crate::program::{Way, if_allowed, program, shares_memory};
+use clone_trampoline::{Builder, CloneFlags, SafeFlags, Stage, call, spawn};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn s2_a_descriptor_made_inside_is_the_same_outside() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let mut zero = way.run(|| File::open("/dev/zero").unwrap()).unwrap();
+        let mut byte = [1];
+        zero.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [0], "{way:?}");
+        // And one that the closure closes is closed.
+        let fd = zero.as_raw_fd();
+        way.run(move || drop(zero)).unwrap();
+        // SAFETY: a number.
+        assert_eq!(unsafe { libc::fcntl(fd, libc::F_GETFD) }, -1, "{way:?}");
+    }
+}
+
+#[test]
+fn s3_newpid_is_refused_by_name() {
+    for way in Way::BOTH {
+        let error = way.run_with(&Builder::new().flags(SafeFlags::NEWPID), || ()).unwrap_err();
+        assert_eq!(error.stage(), Stage::Flags);
+        assert!(error.hint().unwrap().starts_with("NEWPID"), "{error}");
+    }
+}
+
+/// Runs `first` in a program of its own, and then, after unshare(CLONE_NEWPID), as root or in a user
+/// namespace, `body`; 42 is success.
+fn after_unshare(test: &str, case: &str, first: fn(), body: fn() -> i32) {
+    if !shares_memory() {
+        return;
+    }
+    let end = program(test, case, || {
+        first();
+        // A new user namespace takes a process of one thread.
+        let status = common::in_process(|| {
+            // SAFETY: no pointers.
+            let done = unsafe {
+                libc::unshare(libc::CLONE_NEWPID) == 0
+                    || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID) == 0
+            };
+            if done { body() } else { 75 }
+        });
+        std::process::exit(status.code().unwrap_or(1))
+    });
+    match end {
+        Some(end) if end.status.code() == Some(75) => skip("no pid namespace may be made here"),
+        Some(end) if end.status.code() == Some(76) => skip("the tids cannot be made equal here"),
+        Some(end) => end.is_exit(42),
+        None => {}
+    }
+}
+
+#[test]
+fn s3_a_pending_pid_namespace_is_refused() {
+    let test = "rules::s3_a_pending_pid_namespace_is_refused";
+    after_unshare(
+        test,
+        "call",
+        || (),
+        || {
+            let error = call(|| unreachable!()).unwrap_err();
+            assert_eq!(error.stage(), Stage::PidNamespace, "{error}");
+            let error = call(|| unreachable!()).unwrap_err();
+            assert_eq!((error.stage(), error.raw_os_error()), (Stage::Clone, libc::ENOMEM), "{error}");
+            assert!(error.hint().unwrap().contains("init"), "{error}");
+            42
+        },
+    );
+    after_unshare(
+        test,
+        "spawn",
+        || (),
+        || {
+            let error = spawn(|| unreachable!()).unwrap_err();
+            assert_eq!((error.stage(), error.raw_os_error()), (Stage::Thread, libc::EINVAL), "{error}");
+            assert!(error.hint().unwrap().contains("unshare"), "{error}");
+            42
+        },
+    );
+    after_unshare(
+        test,
+        "opt-in",
+        || (),
+        || {
+            // SAFETY: the closure creates no thread.
+            let builder = unsafe { Builder::new().assume_no_threads() };
+            assert_eq!(builder.call(std::process::id), Ok(1));
+            42
+        },
+    );
+}
+
+/// The tids that the two namespaces give a child may happen to be equal: it is not they that are
+/// compared.
+#[test]
+fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
+    unsafe extern "C" fn ends_at_once(_: *mut std::ffi::c_void) -> i32 {
+        0
+    }
+    let test = "rules::s3_a_pending_pid_namespace_is_refused_whatever_the_tids";
+    let trial = || call(|| ()).unwrap();
+    after_unshare(test, "call", trial, || {
+        let counter = "/proc/sys/kernel/ns_last_pid";
+        let (mut told, mut teller) = std::os::unix::net::UnixStream::pair().unwrap();
+        // SAFETY: no pointers; the child of the fork, init of the namespace, is killed with the program.
+        unsafe {
+            if libc::fork() == 0 {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                let mut pid = [0; 4];
+                while told.read_exact(&mut pid).is_ok() {
+                    // The namespace of who writes is the one that counts from there.
+                    _ = std::fs::write(counter, i32::from_ne_bytes(pid).to_string());
+                    told.write_all(b"!").unwrap();
+                }
+                libc::_exit(0);
+            }
+        }
+        // Makes the two namespaces count from the same pid, unless another process comes in between.
+        let mut in_step = || {
+            let last: i32 = std::fs::read_to_string(counter).unwrap().trim().parse().unwrap();
+            teller.write_all(&last.to_ne_bytes()).unwrap();
+            teller.read_exact(&mut [0]).unwrap();
+        };
+        let mut coincidences = 0;
+        for _ in 0..100 {
+            in_step();
+            let (mut outside, mut inside) = (0, 0);
+            let flags =
+                CloneFlags::VM | CloneFlags::VFORK | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_SETTID;
+            let null = std::ptr::null_mut();
+            // SAFETY: the caller sleeps; the child does nothing.
+            let pid = unsafe {
+                let flags = flags.bits() as std::ffi::c_ulong;
+                clone_trampoline::raw::clone_trampoline(
+                    Some(ends_at_once),
+                    null,
+                    flags,
+                    null,
+                    &mut outside,
+                    null,
+                    &mut inside,
+                )
+            };
+            common::wait(pid as isize);
+            coincidences += i32::from(outside == inside);
+            in_step();
+            assert_eq!(call(|| unreachable!()).unwrap_err().stage(), Stage::PidNamespace);
+        }
+        if coincidences == 0 { 76 } else { 42 }
+    });
+}
+
+/// qemu-user makes a fork of a VM|VFORK child, or refuses it.
+#[test]
+fn s4_an_emulator_that_copies_memory_is_noticed() {
+    let emulator = format!("qemu-{}", std::env::consts::ARCH);
+    let program = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new(emulator);
+    command.arg(program).args(["rules::copied_memory", "--exact", "--ignored", "--nocapture"]);
+    match command.output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{output:?}");
+            assert!(String::from_utf8_lossy(&output.stdout).contains("noticed"), "{output:?}");
+        }
+        Err(_) => skip("there is no qemu-user here"),
+    }
+}
+
+#[test]
+#[ignore = "run by s4_an_emulator_that_copies_memory_is_noticed, in an emulator"]
+fn copied_memory() {
+    for _ in 0..2 {
+        let error = call(|| println!("the closure has run")).unwrap_err();
+        assert_eq!(error.stage(), Stage::SharedMemory);
+    }
+    println!("noticed");
+}
+
+#[test]
+fn s5_a_reaper_does_not_see_the_child() {
+    static SIGNALS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: i32) {
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+    if !shares_memory() {
+        return;
+    }
+    let end = program("rules::s5_a_reaper_does_not_see_the_child", "reaper", || {
+        // SAFETY: a handler that counts.
+        unsafe { libc::signal(libc::SIGCHLD, count as *const () as libc::sighandler_t) };
+        thread::spawn(|| {
+            loop {
+                // SAFETY: no place for the status.
+                let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+                assert!(pid <= 0, "the reaper has got {pid}");
+            }
+        });
+        for n in 0..300 {
+            for way in Way::BOTH {
+                assert_eq!(way.run(move || n), Ok(n));
+            }
+        }
+        // SAFETY: the default is no function of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        for way in Way::BOTH {
+            assert_eq!(way.run(|| 5), Ok(5));
+        }
+        assert_eq!(SIGNALS.load(Ordering::Relaxed), 0, "SIGCHLD");
+        std::process::exit(42)
+    });
+    if let Some(end) = end {
+        end.is_exit(42);
+    }
+}
+
+/// The other way round: who does wait with `__WALL` takes the status, and the value is still there.
+#[test]
+fn s5_a_stolen_status_loses_no_value() {
+    if !shares_memory() {
+        return;
+    }
+    let end = program("rules::s5_a_stolen_status_loses_no_value", "thief", || {
+        thread::spawn(|| {
+            loop {
+                // SAFETY: no place for the status.
+                unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
+            }
+        });
+        for n in 0..300 {
+            for way in Way::BOTH {
+                assert_eq!(way.run(move || n), Ok(n));
+            }
+        }
+        std::process::exit(42)
+    });
+    if let Some(end) = end {
+        end.is_exit(42);
+    }
+}
+
+#[test]
+fn s7_the_safe_flags_are_these() {
+    let safe = [
+        "FS",
+        "FILES",
+        "SIGHAND",
+        "SYSVSEM",
+        "IO",
+        "CLEAR_SIGHAND",
+        "NNP",
+        "NEWNS",
+        "EMPTY_MNTNS",
+        "NEWUTS",
+        "NEWIPC",
+        "NEWNET",
+        "NEWUSER",
+        "NEWCGROUP",
+        "NEWPID",
+        "NEWTIME",
+    ];
+    for bit in 0..64 {
+        let flag = CloneFlags::from_bits_retain(1 << bit);
+        let named = flag.iter_names().next().is_some_and(|(name, _)| safe.contains(&name));
+        assert_eq!(SafeFlags::try_from(flag).is_ok(), named, "{flag:?}");
+    }
+}
+
+#[test]
+fn s7_what_a_namespace_excludes_is_private() {
+    if !shares_memory() {
+        return;
+    }
+    let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWNS | SafeFlags::NEWIPC);
+    let directory = std::env::current_dir().unwrap();
+    let moved = if_allowed(builder.call(|| std::env::set_current_dir("/proc").is_ok()));
+    if moved.is_some() {
+        assert_eq!(moved, Some(true));
+        assert_eq!(std::env::current_dir().unwrap(), directory);
+    }
+    // What is asked for by name is not dropped.
+    let error = builder.share_fs(true).call(|| ()).unwrap_err();
+    assert_eq!((error.stage(), error.raw_os_error()), (Stage::Flags, libc::EINVAL));
+}
+
+#[test]
+fn s7_undo_operations_survive() {
+    if !shares_memory() {
+        return;
+    }
+    // SAFETY: semaphores of our own, and their operations.
+    unsafe {
+        let id = libc::semget(libc::IPC_PRIVATE, 1, 0o600);
+        if id < 0 {
+            return skip("there are no System V semaphores here");
+        }
+        let up = move || {
+            let mut operation = libc::sembuf { sem_num: 0, sem_op: 1, sem_flg: libc::SEM_UNDO as _ };
+            assert_eq!(libc::semop(id, &mut operation, 1), 0);
+        };
+        call(up).unwrap();
+        let shared = libc::semctl(id, 0, libc::GETVAL);
+        Builder::new().share_sysvsem(false).call(up).unwrap();
+        let private = libc::semctl(id, 0, libc::GETVAL);
+        libc::semctl(id, 0, libc::IPC_RMID);
+        assert_eq!((shared, private), (1, 1));
+    }
+}
+
+#[test]
+fn s8_threads_of_the_child_are_waited_for() {
+    if !shares_memory() {
+        return;
+    }
+    let end = program("rules::s8_threads_of_the_child_are_waited_for", "both", || {
+        for way in Way::BOTH {
+            let done = Arc::new(AtomicBool::new(false));
+            let inside = Arc::clone(&done);
+            way.run(move || {
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(100));
+                    inside.store(true, Ordering::SeqCst);
+                });
+            })
+            .unwrap();
+            assert!(done.load(Ordering::SeqCst), "{way:?}");
+            // And nothing is left, no zombie either.
+            // SAFETY: no place for the status.
+            let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
+            assert_eq!(left, -1, "{way:?}");
+        }
+        std::process::exit(42)
+    });
+    if let Some(end) = end {
+        end.is_exit(42);
+    }
+}

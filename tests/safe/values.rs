@@ -1,0 +1,189 @@
+//! What goes in and comes out: values, borrows, handles, no allocation.
+
+use crate::program::shares_memory;
+use clone_trampoline::{Builder, JoinHandle, SafeFlags, call, spawn, start_thread};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: the system's allocator, and a counter without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn call_does_not_allocate() {
+    if !shares_memory() {
+        return;
+    }
+    let builder = Builder::new();
+    let before = ALLOCATIONS.get();
+    let inside = builder.call(|| {
+        drop(Box::new(1));
+        ALLOCATIONS.get()
+    });
+    assert_eq!(inside, Ok(before + 1), "the closure's own is seen");
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
+
+#[test]
+fn call_takes_what_is_neither_send_nor_static() {
+    if !shares_memory() {
+        return;
+    }
+    let rc = Rc::new(Cell::new(10));
+    let borrowed = String::from("borrowed");
+    let returned = call(|| {
+        rc.set(5);
+        (Rc::clone(&rc), borrowed.as_str())
+    });
+    assert_eq!(rc.get(), 5);
+    let (again, text) = returned.unwrap();
+    assert_eq!((Rc::strong_count(&again), text), (2, "borrowed"));
+}
+
+#[test]
+fn large_values_pass() {
+    if !shares_memory() {
+        return;
+    }
+    let large = [7_u8; 50_000];
+    assert!(call(|| large).unwrap() == large);
+    assert!(spawn(move || large).unwrap().join().unwrap() == large);
+}
+
+#[test]
+fn a_small_stack_is_as_large_as_asked() {
+    if !shares_memory() {
+        return;
+    }
+    let used = Builder::new().stack_size(256 * 1024).spawn(|| std::hint::black_box([1_u8; 128 * 1024])[5]);
+    assert_eq!(used.unwrap().join().unwrap(), 1);
+}
+
+#[test]
+fn calls_nest() {
+    if !shares_memory() {
+        return;
+    }
+    let pids = call(|| {
+        let inner = call(|| (std::process::id(), spawn(std::process::id).unwrap().join().unwrap())).unwrap();
+        (std::process::id(), inner)
+    });
+    let (a, (b, c)) = pids.unwrap();
+    assert!(a != b && b != c && a != c, "{a} {b} {c}");
+}
+
+#[test]
+fn call_runs_as_its_thread() {
+    thread_local! {
+        static LOCAL: Cell<u32> = const { Cell::new(1) };
+    }
+    if !shares_memory() {
+        return;
+    }
+    let thread = thread::current().id();
+    let inside = call(|| {
+        LOCAL.set(2);
+        thread::current().id()
+    });
+    assert_eq!(inside, Ok(thread));
+    assert_eq!(LOCAL.get(), 2);
+}
+
+#[test]
+fn spawn_runs_beside_its_caller() {
+    if !shares_memory() {
+        return;
+    }
+    static GO: AtomicBool = AtomicBool::new(false);
+    let handle = Builder::new()
+        .name("beside".into())
+        .spawn(|| {
+            while !GO.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (std::process::id(), thread::current().name().map(String::from))
+        })
+        .unwrap();
+    assert!(!handle.is_finished());
+    let pid = handle.pid();
+    let mut poll = libc::pollfd { fd: handle.pidfd().unwrap().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd.
+    assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0);
+    GO.store(true, Ordering::SeqCst);
+    // SAFETY: one pollfd.
+    assert_eq!(unsafe { libc::poll(&mut poll, 1, 30_000) }, 1);
+    assert_eq!(handle.join().unwrap(), (pid, Some("beside".into())));
+}
+
+#[test]
+fn without_pidfd_there_is_none() {
+    if shares_memory() {
+        let handle = Builder::new().without_pidfd().spawn(|| ()).unwrap();
+        assert!(handle.pidfd().is_none());
+        handle.join().unwrap();
+    }
+}
+
+#[test]
+fn a_scope_waits_for_its_children() {
+    if !shares_memory() {
+        return;
+    }
+    let mut numbers = vec![1, 2, 3];
+    thread::scope(|scope| {
+        Builder::new().spawn_scoped(scope, || numbers.push(4)).unwrap();
+    });
+    assert_eq!(numbers, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_detached_child_goes_on() {
+    if !shares_memory() {
+        return;
+    }
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let handle: JoinHandle<()> = start_thread(|| {
+        thread::sleep(Duration::from_millis(20));
+        DONE.store(true, Ordering::SeqCst);
+    })
+    .unwrap();
+    drop(handle);
+    crate::program::until("the child's end", || DONE.load(Ordering::SeqCst));
+}
+
+#[test]
+fn namespaces_are_new() {
+    if !shares_memory() {
+        return;
+    }
+    let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWUTS | SafeFlags::NEWNET);
+    let names = ["user", "uts", "net", "mnt"];
+    let read = move || names.map(|name| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap());
+    let Some(inside) = crate::program::if_allowed(builder.call(read)) else { return };
+    let outside = read();
+    assert_eq!(std::array::from_fn(|n| inside[n] != outside[n]), [true, true, true, false]);
+}
