@@ -1,0 +1,115 @@
+//! Many calls from many threads, with random flags and signals all the time: nothing is left behind.
+//!
+//! `cargo test --release --test stress -- --ignored`, on a real machine, takes about a minute.
+
+mod common;
+
+use clone_trampoline::{Builder, CloneFlags, SafeFlags};
+use std::fs;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+const THREADS: u64 = 4;
+const CALLS: u64 = 50_000;
+
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_: i32) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// SIGALRM every 100 us; 0: none.
+fn every(microseconds: libc::suseconds_t) {
+    let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: a handler that counts, and a timer.
+    unsafe {
+        libc::signal(libc::SIGALRM, count as *const () as libc::sighandler_t);
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()), 0);
+    }
+}
+
+/// File descriptors, threads, mappings.
+fn held() -> [usize; 3] {
+    ["/proc/self/fd", "/proc/self/task"]
+        .map(|path| fs::read_dir(path).unwrap().count())
+        .into_iter()
+        .chain([fs::read_to_string("/proc/self/maps").unwrap().lines().count()])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap()
+}
+
+fn one(random: u64, may_make_namespaces: bool) -> u64 {
+    let mut bits = CloneFlags::IO.bits();
+    if may_make_namespaces {
+        bits |= [CloneFlags::NEWUTS, CloneFlags::NEWIPC, CloneFlags::NEWNS, CloneFlags::NEWCGROUP]
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| random >> (8 + 3 * n) & 7 == 0)
+            .fold(0, |bits, (_, flag)| bits | flag.bits());
+        if random >> 24 & 0xff == 0 {
+            bits |= CloneFlags::NEWNET.bits();
+        }
+    }
+    let flags = SafeFlags::try_from(CloneFlags::from_bits_retain(bits)).unwrap();
+    let builder = Builder::new().flags(flags).share_sighand(random & 3 != 0);
+    // Allocates inside, frees outside.
+    let work = move || {
+        (0..random % 20).map(|n| vec![n as u8; 1 + (random >> n) as usize % 3000]).collect::<Vec<_>>()
+    };
+    let made = match random >> 4 & 3 {
+        0 => builder.spawn(work).unwrap().join().unwrap(),
+        _ => builder.call(work).unwrap(),
+    };
+    assert!(made.iter().enumerate().all(|(n, bytes)| bytes.iter().all(|&byte| byte == n as u8)));
+    made.len() as u64
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn nothing_is_left_behind() {
+    if common::emulated() {
+        return common::skip("memory cannot be shared here");
+    }
+    let may_make_namespaces = Builder::new().flags(SafeFlags::NEWNS).call(|| ()).is_ok();
+    one(0, may_make_namespaces);
+    let before = held();
+    every(100);
+    let sum: u64 = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut random = 0x9e37_79b9_7f4a_7c15 ^ (thread + 1);
+                    let (mut sum, mut expected) = (0, 0);
+                    for _ in 0..CALLS {
+                        random ^= random << 13;
+                        random ^= random >> 7;
+                        random ^= random << 17;
+                        sum += one(random, may_make_namespaces);
+                        expected += random % 20;
+                    }
+                    assert_eq!(sum, expected);
+                    sum
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    every(0);
+    assert!(sum > 0 && SIGNALS.load(Ordering::Relaxed) > 1000);
+
+    // No child, not even a zombie.
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: a place for the answer.
+    let result = unsafe {
+        libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::__WALL)
+    };
+    assert_eq!((result, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ECHILD)));
+    let after = held();
+    assert_eq!(before[..2], after[..2], "file descriptors, threads");
+    // malloc's arenas and cached thread stacks, at most a few per thread.
+    assert!(after[2] < before[2] + 60, "mappings: {before:?}, {after:?}");
+}
