@@ -1,0 +1,166 @@
+//! What starting a task costs, beside what else starts one, as a table of ratios.
+//!
+//! Every round does each operation for a while, one after the other, so that what disturbs the machine
+//! disturbs all; the table has the median of the rounds. `cargo bench --bench ratios -- 4096` touches
+//! 4096 MB before, which fork(2) pays for.
+
+use clone_trampoline::raw::clone_trampoline;
+use clone_trampoline::{Builder, CloneFlags, call, spawn};
+use std::ffi::{c_int, c_ulong, c_void};
+use std::hint::black_box;
+use std::ptr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Operation<'a> = Box<dyn FnMut() + 'a>;
+
+const ROUNDS: usize = 60;
+const ROUND: Duration = Duration::from_millis(4);
+/// Of the stack for those that want one.
+const SIZE: usize = 64 * 1024;
+
+const VFORK: CloneFlags = CloneFlags::VM.union(CloneFlags::VFORK);
+/// What `call` shares.
+const SHARED: CloneFlags = VFORK
+    .union(CloneFlags::FS)
+    .union(CloneFlags::FILES)
+    .union(CloneFlags::SIGHAND)
+    .union(CloneFlags::SYSVSEM);
+
+extern "C" fn nothing(_: *mut c_void) -> c_int {
+    0
+}
+
+fn wait(pid: c_int) {
+    // SAFETY: a child of ours.
+    assert_eq!(unsafe { libc::waitpid(pid, ptr::null_mut(), libc::__WALL) }, pid);
+}
+
+/// The trampoline alone. Null: on the caller's stack.
+fn trampoline(flags: CloneFlags, stack_top: *mut c_void) {
+    let null = ptr::null_mut();
+    // SAFETY: with VFORK this thread sleeps; the child uses no TLS.
+    let pid = unsafe {
+        clone_trampoline(
+            Some(nothing),
+            stack_top,
+            flags.bits() as c_ulong,
+            null,
+            null.cast(),
+            null,
+            null.cast(),
+        )
+    };
+    wait(pid as c_int);
+}
+
+fn glibc_clone(stack_top: *mut c_void) {
+    // SAFETY: as above.
+    wait(unsafe { libc::clone(nothing, stack_top, VFORK.bits() as c_int, ptr::null_mut()) });
+}
+
+fn nix_clone(stack: &mut [u8]) {
+    let flags = nix::sched::CloneFlags::from_bits_retain(VFORK.bits() as c_int);
+    // SAFETY: as above.
+    let pid = unsafe { nix::sched::clone(Box::new(|| 0), stack, flags, None) };
+    wait(pid.expect("clone").as_raw());
+}
+
+#[inline(never)]
+#[allow(deprecated, reason = "a peer to be measured")]
+fn vfork() {
+    // SAFETY: the child ends at once, in this very frame.
+    unsafe {
+        let pid = libc::vfork();
+        if pid == 0 {
+            libc::_exit(0);
+        }
+        wait(pid);
+    }
+}
+
+fn fork() {
+    // SAFETY: the child ends at once.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            libc::_exit(0);
+        }
+        wait(pid);
+    }
+}
+
+fn main() {
+    let megabytes = std::env::args().find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(10);
+    let memory = black_box(vec![1_u8; megabytes << 20]);
+    let mut stack = vec![0_u128; SIZE / 16];
+    let top: *mut c_void = stack.as_mut_ptr_range().end.cast();
+    let mut nix_stack = vec![0_u8; SIZE];
+
+    let mut operations: [(&str, Operation<'_>); 11] = [
+        ("trampoline, VM\\|VFORK, caller's stack (1.00)", Box::new(|| trampoline(VFORK, ptr::null_mut()))),
+        ("trampoline, the flags of `call`", Box::new(|| trampoline(SHARED, ptr::null_mut()))),
+        ("trampoline, VM\\|VFORK, its own stack", Box::new(|| trampoline(VFORK, top))),
+        ("glibc clone, the same", Box::new(|| glibc_clone(top))),
+        ("nix sched::clone, the same", Box::new(|| nix_clone(&mut nix_stack))),
+        ("vfork", Box::new(vfork)),
+        ("std thread, spawn and join", Box::new(|| thread::spawn(|| ()).join().expect("thread"))),
+        ("`call`", Box::new(|| call(|| ()).expect("call"))),
+        (
+            "`call`, the flags of the first line",
+            Box::new(|| {
+                let private = Builder::new().share_fs(false).share_sighand(false).share_sysvsem(false);
+                private.call(|| ()).expect("call");
+            }),
+        ),
+        ("`spawn` and join, with a pidfd", Box::new(|| spawn(|| ()).expect("spawn").join().expect("join"))),
+        (
+            "`spawn` and join, without",
+            Box::new(|| Builder::new().without_pidfd().spawn(|| ()).expect("spawn").join().expect("join")),
+        ),
+    ];
+    for threads in 1..=2 {
+        if threads == 2 {
+            // It sleeps: what counts is that libc knows of it.
+            thread::spawn(|| {
+                loop {
+                    thread::park();
+                }
+            });
+        }
+        let times = measure(&mut operations, ROUNDS);
+        // In rounds of its own: with much memory its work is felt by what comes after it.
+        let forks = measure(&mut [("fork", Box::new(fork))], 5);
+        println!("\n{megabytes} MB touched, {threads} thread(s)\n\n| | us | ratio |\n| --- | --- | --- |");
+        let names = operations.iter().map(|(name, _)| *name).chain(["fork"]);
+        for (name, taken) in names.zip(times.iter().chain(&forks)) {
+            // Of the same round, where there is one.
+            let ratios = taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor);
+            println!("| {name} | {:.1} | {:.2} |", median(taken.iter().copied()), median(ratios));
+        }
+    }
+    assert_eq!(memory[memory.len() - 1], 1);
+}
+
+/// The microseconds that each operation took, by rounds.
+fn measure(operations: &mut [(&str, Operation<'_>)], rounds: usize) -> Vec<Vec<f64>> {
+    let mut times = vec![Vec::new(); operations.len()];
+    for _ in 0..rounds {
+        for (times, (_, operation)) in times.iter_mut().zip(&mut *operations) {
+            let start = Instant::now();
+            let mut count = 0;
+            while count == 0 || start.elapsed() < ROUND {
+                operation();
+                count += 1;
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+        }
+    }
+    times
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
