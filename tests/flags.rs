@@ -5,8 +5,11 @@ mod common;
 
 use clone_trampoline::raw::{CloneArgs, clone_trampoline, clone3_trampoline};
 use clone_trampoline::{Call, CloneFlags, Conflict};
-use common::{Stack, in_process, limit, skip};
+use common::{Stack, limit, skip};
 use std::ffi::{c_int, c_long, c_ulong, c_void};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -157,28 +160,28 @@ impl Kernel {
 
 /// Runs `f` in a process whose parent reaps all that it leaves, with privileges if they can be had.
 fn in_family(f: impl FnOnce() -> bool) {
-    let status = in_process(|| {
-        // SAFETY: no pointers; the inner fork has one thread.
-        unsafe {
+    let mut status = 0;
+    // SAFETY: places for the statuses; the processes have one thread.
+    unsafe {
+        let parent = libc::fork();
+        if parent == 0 {
+            // The bound of both.
+            libc::alarm(280);
             libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
             let child = libc::fork();
             if child == 0 {
                 if libc::geteuid() != 0 {
                     libc::unshare(libc::CLONE_NEWUSER);
                 }
-                libc::_exit(if f() { 42 } else { 1 });
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                libc::_exit(if catch_unwind(AssertUnwindSafe(f)).is_ok_and(|right| right) { 42 } else { 1 });
             }
-            loop {
-                let mut status = 0;
-                match libc::waitpid(-1, &mut status, libc::__WALL) {
-                    pid if pid == child => return libc::WEXITSTATUS(status),
-                    -1 => return 2,
-                    _ => {}
-                }
-            }
+            while libc::waitpid(-1, &mut status, libc::__WALL) != child {}
+            libc::_exit(libc::WEXITSTATUS(status))
         }
-    });
-    assert_eq!(status.code(), Some(42), "see above");
+        libc::waitpid(parent, &mut status, 0);
+    }
+    assert_eq!(ExitStatus::from_raw(status).code(), Some(42), "see above");
 }
 
 #[test]
