@@ -183,8 +183,9 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// The size in bytes of the stack of a spawned closure: 2 MiB by default. `call` uses its
-    /// caller's, and `fork` a copy of it.
+    /// The size in bytes of the stack of a spawned closure, 64 KiB at least: 2 MiB by default. `call`
+    /// uses its caller's, and `fork` a copy of it. The program's thread-local variables are taken from
+    /// it, as from the stack of a thread of std.
     #[must_use]
     pub fn stack_size(mut self, size: usize) -> Self {
         self.stack_size = size;
@@ -193,6 +194,9 @@ impl<'fd> Builder<'fd> {
 
     /// Lets `call` and `spawn` start a closure in another pid namespace: that of `NEWPID`, or the one
     /// that the caller is about to enter because it called unshare(2) or setns(2) with one.
+    ///
+    /// Signal handlers are then private: when the init of a pid namespace ends, the kernel sets `SIGCHLD`
+    /// to ignored in its table of them.
     ///
     /// If the parent is killed, or executes another program, in the first microseconds of such a
     /// child's life, the child is not killed with it.
@@ -232,6 +236,13 @@ impl<'fd> Builder<'fd> {
             defaults.remove(CloneFlags::SYSVSEM);
         }
         if asked.contains(CloneFlags::CLEAR_SIGHAND) {
+            defaults.remove(CloneFlags::SIGHAND);
+        }
+        // The end of a pid namespace's init ignores SIGCHLD in its table of handlers.
+        if self.assume_no_threads {
+            if asked.contains(CloneFlags::SIGHAND) {
+                return Err(refuse("SIGHAND cannot be shared with what may be the init of a pid namespace"));
+            }
             defaults.remove(CloneFlags::SIGHAND);
         }
         // S2: the file descriptors are the same inside and outside.

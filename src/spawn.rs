@@ -10,6 +10,7 @@ use crate::start::GAP;
 use crate::task::{Signals, Task};
 use crate::{Builder, CloneFlags, Error, Stage};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::ptr;
@@ -61,7 +62,7 @@ impl Builder<'_> {
         T: Send + 'static,
     {
         let (supervisor, news) = self.supervisor(f)?;
-        let thread = self.thread::<F, T>().spawn(supervisor).map_err(|error| no_thread(&error))?;
+        let thread = self.thread().spawn(supervisor).map_err(|error| no_thread(&error))?;
         let child = hear(&news)?;
         Ok(JoinHandle { thread, child })
     }
@@ -94,16 +95,15 @@ impl Builder<'_> {
         T: Send + 'scope,
     {
         let (supervisor, news) = self.supervisor(f)?;
-        let thread =
-            self.thread::<F, T>().spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
+        let thread = self.thread().spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
         let child = hear(&news)?;
         Ok(ScopedJoinHandle { thread, child })
     }
 
-    fn thread<F, T>(&self) -> thread::Builder {
-        // Room for its own frames, through which the closure and the value pass a few times.
-        let own = 2 * GAP + 8 * size_of::<Task<F, T>>();
-        let builder = thread::Builder::new().stack_size(self.stack_size.saturating_add(own));
+    fn thread(&self) -> thread::Builder {
+        // The gap, and as much for the thread's own frames and thread-locals.
+        let size = self.stack_size.max(GAP).saturating_add(2 * GAP);
+        let builder = thread::Builder::new().stack_size(size);
         match &self.name {
             Some(name) => builder.name(name.clone()),
             None => builder,
@@ -111,17 +111,18 @@ impl Builder<'_> {
     }
 
     /// What the waiting thread does, and where it tells of the child. If it tells of an error, it has
-    /// no value.
+    /// no value. The closure and the value are in boxes, so that its frames are small: the child has
+    /// the rest of its stack.
     fn supervisor<'f, F, T>(
         &self,
         f: F,
-    ) -> Result<(impl FnOnce() -> Option<T> + Send + use<'f, F, T>, News), Error>
+    ) -> Result<(impl FnOnce() -> Option<Box<T>> + Send + use<'f, F, T>, News), Error>
     where
         F: FnOnce() -> T + Send + 'f,
         T: Send + 'f,
     {
-        let mut args = self.sharing_memory()?;
-        args.stack_size = self.stack_size as u64;
+        let args = self.sharing_memory()?;
+        let f = Box::new(f);
         let (maps, pidfd, assume_no_threads) = (self.maps.clone(), self.pidfd, self.assume_no_threads);
         let (teller, news) = sync_channel(1);
         let supervisor = move || {
@@ -129,7 +130,7 @@ impl Builder<'_> {
             let f = move |pidfd| {
                 // The receiver waits until it is told.
                 _ = child_teller.send(Ok(Child { pid: std::process::id(), pidfd }));
-                f()
+                Box::new(f())
             };
             match supervise(args, Task::new(f, maps, assume_no_threads), pidfd) {
                 Ok(result) => Some(result.unwrap_or_else(|payload| resume_unwind(payload))),
@@ -148,6 +149,7 @@ fn supervise<F, T>(mut args: CloneArgs, mut task: Task<F, T>, pidfd: bool) -> Re
 where
     F: FnOnce(Option<OwnedFd>) -> T,
 {
+    args.stack = lowest_address_of_stack()?;
     let alive = AtomicU32::new(1);
     args.flags |= CloneFlags::CHILD_CLEARTID.bits();
     args.child_tid = alive.as_ptr().expose_provenance() as u64;
@@ -163,6 +165,26 @@ where
     signals.take_over_stack();
     signals.unblock();
     outcome
+}
+
+/// Of the calling thread's, which is not the main one.
+fn lowest_address_of_stack() -> Result<u64, Error> {
+    let mut attributes = MaybeUninit::uninit();
+    let (mut lowest, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: places for what is stored.
+    let errno = unsafe {
+        match libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) {
+            0 => {
+                libc::pthread_attr_getstack(attributes.as_ptr(), &mut lowest, &mut size);
+                libc::pthread_attr_destroy(attributes.as_mut_ptr())
+            }
+            errno => errno,
+        }
+    };
+    match errno {
+        0 => Ok(lowest.expose_provenance() as u64),
+        _ => Err(no_thread(&io::Error::from_raw_os_error(errno))),
+    }
 }
 
 /// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
@@ -203,14 +225,14 @@ fn no_thread(error: &io::Error) -> Error {
 /// Dropping it leaves the child alone, as with [`std::thread::JoinHandle`].
 #[derive(Debug)]
 pub struct JoinHandle<T> {
-    thread: thread::JoinHandle<Option<T>>,
+    thread: thread::JoinHandle<Option<Box<T>>>,
     child: Child,
 }
 
 /// The same for [`Builder::spawn_scoped`].
 #[derive(Debug)]
 pub struct ScopedJoinHandle<'scope, T> {
-    thread: thread::ScopedJoinHandle<'scope, Option<T>>,
+    thread: thread::ScopedJoinHandle<'scope, Option<Box<T>>>,
     child: Child,
 }
 
@@ -243,7 +265,7 @@ macro_rules! handle {
             ///
             /// The payload of the closure's panic.
             pub fn join(self) -> thread::Result<T> {
-                self.thread.join().map(|value| value.expect("a child that has refused has no handle"))
+                self.thread.join().map(|value| *value.expect("a child that has refused has no handle"))
             }
         }
     };

@@ -40,8 +40,8 @@ pub(crate) fn call_for(flags: CloneFlags) -> Call {
 /// handler of a signal that libc keeps for itself.
 pub(crate) const GAP: usize = 64 * 1024;
 
-/// Starts a task; its pid. Its stack is the caller's, or with a `stack_size` in `args` the part of it
-/// that lies below what the caller needs to wait.
+/// Starts a task; its pid. Its stack is the caller's, or, if `args` has the lowest address of that, the
+/// part of it that lies below what the caller needs to wait.
 ///
 /// # Safety
 ///
@@ -49,9 +49,12 @@ pub(crate) const GAP: usize = 64 * 1024;
 #[inline(never)] // so that this frame is small, and all of the caller's are above it
 pub(crate) unsafe fn start(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> Result<libc::pid_t, Error> {
     let mut args = *args;
-    if args.stack_size != 0 {
-        let here = ptr::from_ref(&args).addr();
-        args.stack = (here - GAP) as u64 - args.stack_size;
+    if args.stack != 0 {
+        let here = ptr::from_ref(&args).addr() as u64;
+        args.stack_size = here.saturating_sub(GAP as u64).saturating_sub(args.stack);
+        if args.stack_size < GAP as u64 {
+            return Err(Error::new(Stage::Thread, libc::ENOMEM, "thread-local variables fill the stack"));
+        }
     }
     let flags = CloneFlags::from_bits_retain(args.flags);
     let call = call_for(flags);

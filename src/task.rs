@@ -37,6 +37,9 @@ pub(crate) struct Task<F, R> {
     /// None from the moment the child takes it.
     f: Option<F>,
     refusal: Option<Error>,
+    /// What the end of a child that has refused may change, if it was the init of a pid namespace: the
+    /// kernel then ignores SIGCHLD, in the table of handlers that the two share.
+    sigchld: Option<libc::sigaction>,
     result: Option<thread::Result<R>>,
 }
 
@@ -54,6 +57,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             pidfd: None,
             f: Some(f),
             refusal: None,
+            sigchld: None,
             result: None,
         }
     }
@@ -69,7 +73,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     /// * The calling thread is asleep in the kernel while the child lives (`VFORK`), or `sleep` uses no
     ///   TLS, and no signal handler does.
     pub(crate) unsafe fn run(
-        self,
+        &mut self,
         args: &CloneArgs,
         sleep: impl FnOnce(),
     ) -> Result<thread::Result<R>, Error> {
@@ -89,7 +93,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
 
     /// The same, without a thread that writes the maps.
     unsafe fn run_alone(
-        mut self,
+        &mut self,
         args: &CloneArgs,
         sleep: impl FnOnce(),
     ) -> Result<thread::Result<R>, Error> {
@@ -107,7 +111,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
         // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
         // looked at until then; the rest is the caller's promise.
-        let started = unsafe { start(&args, Self::live, ptr::from_mut(&mut self).cast()) };
+        let started = unsafe { start(&args, Self::live, ptr::from_mut(self).cast()) };
         if started.is_ok() {
             sleep();
         }
@@ -118,9 +122,13 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     }
 
     /// What became of the child.
-    fn outcome(self, pid: libc::pid_t) -> Result<thread::Result<R>, Error> {
-        if let Some(error) = self.refusal {
+    fn outcome(&mut self, pid: libc::pid_t) -> Result<thread::Result<R>, Error> {
+        if let Some(error) = self.refusal.take() {
             _ = wait(pid);
+            if let Some(action) = self.sigchld {
+                // SAFETY: what sigaction(2) returned.
+                unsafe { libc::sigaction(libc::SIGCHLD, &action, ptr::null_mut()) };
+            }
             return Err(error);
         }
         if self.result.is_none() && executes_another_program(pid) {
@@ -131,11 +139,11 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             Ok(status) => status.success(),
             Err(_) => self.result.is_some(),
         };
-        match (self.result, self.f) {
-            (Some(result), _) if clean && !has_exited(pid) => Ok(result),
-            (None, Some(_)) if clean => Err(not_shared()),
+        match self.result.take() {
+            Some(result) if clean && !has_exited(pid) => Ok(result),
+            None if clean && self.f.is_some() => Err(not_shared()),
             // It has ended, in one way or another, and it was not by returning.
-            (_, _) => end_like(status, pid),
+            _ => end_like(status, pid),
         }
     }
 
@@ -161,7 +169,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     }
 
     /// All that must be right before the closure runs.
-    fn prepare(&self) -> Result<(), Error> {
+    fn prepare(&mut self) -> Result<(), Error> {
         if let Some(signals) = &self.signals {
             signals.take_over_stack();
         }
@@ -183,7 +191,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
 
     /// S6: the end of the parent, or of its memory, is the child's too. And S3: if the parent is in
     /// another pid namespace, it has no pid here.
-    fn die_with_parent(&self) -> Result<(), Error> {
+    fn die_with_parent(&mut self) -> Result<(), Error> {
         // SAFETY: no pointers.
         let refused = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0;
         if refused {
@@ -195,6 +203,12 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             return Ok(());
         }
         if ppid == 0 {
+            let mut action = MaybeUninit::uninit();
+            // SAFETY: a place for the action.
+            self.sigchld = unsafe {
+                libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr());
+                Some(action.assume_init())
+            };
             return Err(pid_namespace());
         }
         // The parent may have ended, or executed another program, before the prctl: then that thread is

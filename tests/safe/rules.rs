@@ -105,6 +105,42 @@ fn s3_a_pending_pid_namespace_is_refused() {
     );
 }
 
+/// The kernel sets SIGCHLD to ignored in the table of a pid namespace's init that ends: it must not be
+/// the caller's.
+#[test]
+fn s3_sigchld_stays_as_it_was() {
+    extern "C" fn handler(_: i32) {}
+    fn kept(f: impl FnOnce()) -> i32 {
+        let handler = handler as *const () as libc::sighandler_t;
+        // SAFETY: a handler that does nothing.
+        unsafe { libc::signal(libc::SIGCHLD, handler) };
+        f();
+        // SAFETY: as above.
+        if unsafe { libc::signal(libc::SIGCHLD, handler) } == handler { 42 } else { 1 }
+    }
+    let test = "rules::s3_sigchld_stays_as_it_was";
+    after_unshare(
+        test,
+        "refused",
+        || call(|| ()).unwrap(),
+        || kept(|| assert_eq!(call(|| ()).unwrap_err().stage(), Stage::PidNamespace)),
+    );
+    after_unshare(
+        test,
+        "opt-in",
+        || (),
+        || {
+            kept(|| {
+                // SAFETY: the closures create no thread.
+                let builder = unsafe { Builder::new().assume_no_threads() };
+                assert_eq!(builder.call(std::process::id), Ok(1));
+                let error = builder.share_sighand(true).call(|| ()).unwrap_err();
+                assert_eq!(error.stage(), Stage::Flags);
+            })
+        },
+    );
+}
+
 /// The tids that the two namespaces give a child may happen to be equal: it is not they that are
 /// compared.
 #[test]

@@ -79,8 +79,20 @@ fn a_small_stack_is_as_large_as_asked() {
     if !shares_memory() {
         return;
     }
-    let used = Builder::new().stack_size(256 * 1024).spawn(|| std::hint::black_box([1_u8; 128 * 1024])[5]);
+    const SIZE: usize = 256 * 1024;
+    let used = Builder::new().stack_size(SIZE).spawn(|| {
+        let here = std::hint::black_box(1_u8);
+        let below = |distance| (&raw const here).cast_mut().wrapping_sub(distance);
+        for distance in (4096..SIZE - 16 * 1024).step_by(1024) {
+            // SAFETY: the unused part of this stack.
+            unsafe { below(distance).write_volatile(2) };
+        }
+        here
+    });
     assert_eq!(used.unwrap().join().unwrap(), 1);
+    // None is too small.
+    let handle = Builder::new().stack_size(0).spawn(|| String::from("5"));
+    assert_eq!(handle.unwrap().join().unwrap(), "5");
 }
 
 #[test]
