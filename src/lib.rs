@@ -84,7 +84,7 @@
 //! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling) acts on the sleeping thread |
 //! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
 //! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: kills the program |
-//! | musl: `raise`, `gettid` of libc | name the sleeping thread |
+//! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
 //! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over |
 //! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |

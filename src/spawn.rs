@@ -216,8 +216,9 @@ fn hear(news: &News) -> Result<Child, Error> {
 
 fn no_thread(error: &io::Error) -> Error {
     let hint = "threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork";
-    Error::from_io(Stage::Thread, error)
-        .with_hint((error.raw_os_error() == Some(libc::EINVAL)).then_some(hint))
+    // musl makes EAGAIN of every errno.
+    let hidden = cfg!(target_env = "musl") || error.raw_os_error() == Some(libc::EINVAL);
+    Error::from_io(Stage::Thread, error).with_hint(hidden.then_some(hint))
 }
 
 /// A spawned child; the value of its closure can be waited for.

@@ -21,8 +21,8 @@ extern "C" fn count(_: i32) {
 }
 
 /// SIGALRM every 100 us; 0: none.
-fn every(microseconds: libc::suseconds_t) {
-    let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+fn every(microseconds: i32) {
+    let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds.into() };
     let timer = libc::itimerval { it_interval: interval, it_value: interval };
     // SAFETY: a handler that counts, and a timer.
     unsafe {

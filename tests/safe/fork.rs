@@ -1,6 +1,6 @@
 //! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
 
-use crate::program::if_allowed;
+use crate::program::{if_allowed, program, until};
 use clone_trampoline::{Builder, Child, SafeFlags, fork};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
@@ -51,7 +51,7 @@ fn it_can_be_polled_and_killed() {
 #[test]
 fn a_panic_is_101_and_no_handlers_run() {
     let test = "fork::a_panic_is_101_and_no_handlers_run";
-    let end = crate::program::program(test, "panic", || {
+    let end = program(test, "panic", || {
         extern "C" fn handler() {
             eprintln!("handler");
         }
@@ -70,6 +70,22 @@ fn a_panic_is_101_and_no_handlers_run() {
         end.is_exit(0);
         assert_eq!(end.stderr.matches("handler").count(), 1, "{end:?}");
         assert_eq!(end.stderr.matches("reason").count(), 2, "{end:?}");
+    }
+}
+
+/// The word that glibc keeps the tid in is the lock of musl's list of threads. Written to, it would hang
+/// the child's first thread.
+#[test]
+fn the_child_can_make_threads() {
+    // In a program of its own, where no other thread has a lock.
+    let end = program("fork::the_child_can_make_threads", "thread", || {
+        for mut child in both(|| thread::spawn(|| 7).join().unwrap()) {
+            until("the child's end", || child.try_wait().unwrap().is_some());
+            assert_eq!(child.wait().unwrap().code(), Some(7));
+        }
+    });
+    if let Some(end) = end {
+        end.is_exit(0);
     }
 }
 
