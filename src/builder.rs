@@ -125,9 +125,9 @@ impl<'fd> Builder<'fd> {
     /// Adds a line to the uid_map of the namespace of `NEWUSER`: the `count` uids from `outside` on are
     /// those from `inside` on. Without a line all uids are 65534 inside.
     ///
-    /// The child writes a map of the caller's effective uid alone. Others take `CAP_SETUID` in the
-    /// caller's namespace, and are written by a thread of the parent, while the child waits; not with
-    /// `NEWPID`. In `fork` there are none: its child, or its parent, can write them itself. See user_namespaces(7).
+    /// The child writes a map of the caller's effective uid alone. Others are written by a thread of the
+    /// parent, while the child waits; not with `NEWPID`. They take `CAP_SETUID` in the caller's namespace,
+    /// or newuidmap(1) with a line for the caller in `/etc/subuid`. In `fork` there are none: its child, or its parent, can write them itself. See user_namespaces(7).
     ///
     /// ```
     /// use clone_trampoline::{Builder, SafeFlags};

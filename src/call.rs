@@ -52,7 +52,7 @@ impl Builder<'_> {
         let mut task = Task::new(|_| f(), self.maps.clone(), self.assume_no_threads);
         // SAFETY: with VFORK this thread sleeps until the child has ended or executes another
         // program; until then the child has its stack, below this frame, and its TLS.
-        let result = unsafe { task.run(&args, || ()) }?;
+        let result = unsafe { task.run(&args, |_| ()) }?;
         Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
     }
 }

@@ -1,11 +1,13 @@
 //! User and group ids of a new user namespace: who writes which map. See user_namespaces(7).
 //!
 //! The child may map one id, that of its creator; it writes that itself. Everything else takes
-//! privileges in the parent's namespace, so a thread of the parent writes it, while the child waits.
+//! privileges in the parent's namespace, so a thread of the parent writes it, while the child waits;
+//! without privileges it asks newuidmap(1) and newgidmap(1), which go by /etc/subuid and /etc/subgid.
 
 use crate::{Error, Stage};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// One line of a map: `count` ids from `inside` on are those from `outside` on.
@@ -60,23 +62,48 @@ impl IdMaps {
             // The kernel's condition for a gid_map without privileges.
             write("self", Stage::Setgroups, b"deny")?;
         }
-        self.write("self")
+        write_map("self", Stage::UidMap, &self.uids)?;
+        write_map("self", Stage::GidMap, &self.gids)
     }
 
-    fn write(&self, process: &str) -> Result<(), Error> {
-        for (stage, lines) in [(Stage::UidMap, &self.uids), (Stage::GidMap, &self.gids)] {
-            if !lines.is_empty() {
-                // One write(2) for all, as the kernel wants it. It takes at most 340 lines.
-                let mut text = io::Cursor::new([0_u8; 4096]);
-                for line in lines {
-                    _ = writeln!(text, "{} {} {}", line.inside, line.outside, line.count);
-                }
-                let length = text.position() as usize;
-                write(process, stage, &text.get_ref()[..length])?;
+    /// Writes those of a child of this process.
+    fn write_of(&self, pid: u32) -> Result<(), Error> {
+        let process = pid.to_string();
+        for (stage, lines, helper) in
+            [(Stage::UidMap, &self.uids, "newuidmap"), (Stage::GidMap, &self.gids, "newgidmap")]
+        {
+            let written = write_map(&process, stage, lines);
+            if written.is_err_and(|error| {
+                let refused = matches!(error.raw_os_error(), libc::EPERM | libc::EACCES);
+                !refused || !has_written(helper, &process, lines)
+            }) {
+                return written;
             }
         }
         Ok(())
     }
+}
+
+fn write_map(process: &str, stage: Stage, lines: &[Line]) -> Result<(), Error> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    // One write(2) for all, as the kernel wants it. It takes at most 340 lines.
+    let mut text = io::Cursor::new([0_u8; 4096]);
+    for line in lines {
+        _ = writeln!(text, "{} {} {}", line.inside, line.outside, line.count);
+    }
+    let length = text.position() as usize;
+    write(process, stage, &text.get_ref()[..length])
+}
+
+/// Whether there is such a program, and it has written the map.
+fn has_written(helper: &str, process: &str, lines: &[Line]) -> bool {
+    let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
+    let mut command = Command::new(helper);
+    command.arg(process).args(numbers.map(|number| number.to_string()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Writes a file of /proc/PROCESS, by the name of the stage.
@@ -90,7 +117,7 @@ fn write(process: &str, stage: Stage, text: &[u8]) -> Result<(), Error> {
         Error::from_io(stage, &error).with_hint(match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Some(
                 "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \
-                 and newgidmap with /etc/subuid; AppArmor (kernel.apparmor_restrict_unprivileged_userns) \
+                 and newgidmap with lines in /etc/subuid and /etc/subgid; AppArmor (kernel.apparmor_restrict_unprivileged_userns) \
                  refuses all maps",
             ),
             Some(libc::EINVAL) => {
@@ -138,7 +165,7 @@ impl Gate {
             State::Waiting(pid) => pid,
             State::NoChild | State::Written(_) | State::Over => return,
         };
-        self.set(State::Written(self.maps.write(&pid.to_string())));
+        self.set(State::Written(self.maps.write_of(pid)));
     }
 
     /// In the thread that started the child, when it is gone.

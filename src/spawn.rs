@@ -14,6 +14,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, Scope};
@@ -63,8 +64,7 @@ impl Builder<'_> {
     {
         let (supervisor, news) = self.supervisor(f)?;
         let thread = self.thread().spawn(supervisor).map_err(|error| no_thread(&error))?;
-        let child = hear(&news)?;
-        Ok(JoinHandle { thread, child })
+        Ok(JoinHandle { thread, child: news.hear()? })
     }
 
     /// [`spawn`](Self::spawn) in a scope: `f` may borrow what outlives the scope, which does not end
@@ -96,8 +96,7 @@ impl Builder<'_> {
     {
         let (supervisor, news) = self.supervisor(f)?;
         let thread = self.thread().spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
-        let child = hear(&news)?;
-        Ok(ScopedJoinHandle { thread, child })
+        Ok(ScopedJoinHandle { thread, child: news.hear()? })
     }
 
     fn thread(&self) -> thread::Builder {
@@ -124,15 +123,17 @@ impl Builder<'_> {
         let args = self.sharing_memory()?;
         let f = Box::new(f);
         let (maps, pidfd, assume_no_threads) = (self.maps.clone(), self.pidfd, self.assume_no_threads);
-        let (teller, news) = sync_channel(1);
+        let (teller, begun) = sync_channel(1);
+        let pid = Arc::new(AtomicU32::new(0));
+        let news = News { pid: Arc::clone(&pid), begun };
         let supervisor = move || {
             let child_teller = teller.clone();
             let f = move |pidfd| {
                 // The receiver waits until it is told.
-                _ = child_teller.send(Ok(Child { pid: std::process::id(), pidfd }));
+                _ = child_teller.send(Ok(pidfd));
                 Box::new(f())
             };
-            match supervise(args, Task::new(f, maps, assume_no_threads), pidfd) {
+            match supervise(args, Task::new(f, maps, assume_no_threads), pidfd, &pid) {
                 Ok(result) => Some(result.unwrap_or_else(|payload| resume_unwind(payload))),
                 Err(error) => {
                     _ = teller.send(Err(error));
@@ -144,8 +145,35 @@ impl Builder<'_> {
     }
 }
 
+/// What the thread that waits tells its starter of the child.
+struct News {
+    /// 0 until it is known. The child itself may have another one, in a namespace of its own.
+    pid: Arc<AtomicU32>,
+    /// The pidfd, once the closure runs.
+    begun: Receiver<Result<Option<OwnedFd>, Error>>,
+}
+
+impl News {
+    fn hear(&self) -> Result<Child, Error> {
+        let begun = self.begun.recv();
+        let pidfd = begun.unwrap_or_else(|_| unreachable!("there is a child or an error"))?;
+        loop {
+            match self.pid.load(Ordering::Acquire) {
+                // Clone has not yet returned, in the thread that waits.
+                0 => thread::yield_now(),
+                pid => return Ok(Child { pid, pidfd }),
+            }
+        }
+    }
+}
+
 /// Runs the task in a child and lends it this thread (S10).
-fn supervise<F, T>(mut args: CloneArgs, mut task: Task<F, T>, pidfd: bool) -> Result<thread::Result<T>, Error>
+fn supervise<F, T>(
+    mut args: CloneArgs,
+    mut task: Task<F, T>,
+    pidfd: bool,
+    pid: &AtomicU32,
+) -> Result<thread::Result<T>, Error>
 where
     F: FnOnce(Option<OwnedFd>) -> T,
 {
@@ -161,7 +189,12 @@ where
     task.signals = Some(signals);
     // SAFETY: the child's stack is the part of this thread's that lies below its frames; this thread
     // handles no signal and only waits until the child has ended or executes another program.
-    let outcome = unsafe { task.run(&args, || wait_for_zero(&alive)) };
+    let outcome = unsafe {
+        task.run(&args, |child| {
+            pid.store(child as u32, Ordering::Release);
+            wait_for_zero(&alive);
+        })
+    };
     signals.take_over_stack();
     signals.unblock();
     outcome
@@ -206,12 +239,6 @@ fn wait_for_zero(word: &AtomicU32) {
 struct Child {
     pid: u32,
     pidfd: Option<OwnedFd>,
-}
-
-type News = Receiver<Result<Child, Error>>;
-
-fn hear(news: &News) -> Result<Child, Error> {
-    news.recv().unwrap_or_else(|_| unreachable!("the waiting thread tells of the child or of an error"))
 }
 
 fn no_thread(error: &io::Error) -> Error {

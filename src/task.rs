@@ -64,8 +64,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
 
     /// Runs the closure in a child, and waits until the child is gone.
     ///
-    /// `sleep` is called when the child exists, and returns when it has ended or executes another
-    /// program.
+    /// `sleep` is called with its pid when the child exists, and returns when it has ended or executes
+    /// another program.
     ///
     /// # Safety
     ///
@@ -75,7 +75,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     pub(crate) unsafe fn run(
         &mut self,
         args: &CloneArgs,
-        sleep: impl FnOnce(),
+        sleep: impl FnOnce(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         let Some(gate) = self.gate.clone() else {
             // SAFETY: the caller's promise.
@@ -95,7 +95,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     unsafe fn run_alone(
         &mut self,
         args: &CloneArgs,
-        sleep: impl FnOnce(),
+        sleep: impl FnOnce(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         // A child that is the first in a pid namespace cannot be a trial: its end is the namespace's.
         if !self.assume_no_threads {
@@ -112,8 +112,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
         // looked at until then; the rest is the caller's promise.
         let started = unsafe { start(&args, Self::live, ptr::from_mut(self).cast()) };
-        if started.is_ok() {
-            sleep();
+        if let Ok(pid) = started {
+            sleep(pid);
         }
         if let Some(rseq) = self.rseq {
             rseq.register();

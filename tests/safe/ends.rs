@@ -1,8 +1,7 @@
 //! S1: a child that neither returns nor panics ends the program; S6: the end of the program is the
 //! child's.
 
-use crate::common::limit;
-use crate::program::{End, Way, program, runs, shares_memory, spawn_for_ever, until};
+use crate::program::{End, Way, passes, program, rounds, runs, shares_memory, spawn_for_ever, until};
 use clone_trampoline::{call, spawn};
 use std::fs::File;
 use std::hint::black_box;
@@ -295,11 +294,9 @@ fn s6_killed_at_once() {
         return;
     }
     // In a program of its own: no other thread has a lock when it forks.
-    let end = program("ends::s6_killed_at_once", "spawn", || {
+    passes("ends::s6_killed_at_once", "spawn", || {
         let path = std::env::temp_dir().join(format!("clone-trampoline-{}", std::process::id()));
-        let start = Instant::now();
-        // An emulated machine does not come that far.
-        for n in (0..300_u32).take_while(|_| start.elapsed() < limit() / 3) {
+        for n in rounds() {
             let file = File::create(&path).unwrap();
             // SAFETY: the child of this fork has one thread, and ends by a signal.
             let pid = unsafe { libc::fork() };
@@ -325,7 +322,4 @@ fn s6_killed_at_once() {
         }
         _ = std::fs::remove_file(path);
     });
-    if let Some(end) = end {
-        end.is_exit(0);
-    }
 }

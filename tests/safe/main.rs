@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
+mod features;
 mod fork;
 mod limits;
 mod maps;

@@ -1,9 +1,11 @@
 //! uid_map and gid_map: the caller's own, ranges, and what is refused.
 
 use crate::common::skip;
-use crate::program::{Way, if_allowed, shares_memory};
+use crate::program::{Way, if_allowed, passes, shares_memory};
 use clone_trampoline::{Builder, Error, SafeFlags, Stage};
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 fn ids() -> (u32, u32) {
     // SAFETY: no arguments to get wrong.
@@ -49,6 +51,50 @@ fn ranges_are_written_by_the_parent() {
         let map: Vec<String> = map.unwrap();
         assert_eq!(map, ["0", "100000", "1000", "1000", "0", "1"], "{way:?}");
     }
+}
+
+/// Without privileges newuidmap and newgidmap are asked; here they are true(1), which is content with
+/// any arguments, and does nothing.
+#[test]
+fn ranges_without_privileges_are_asked_of_newuidmap() {
+    if !shares_memory() {
+        return;
+    }
+    passes("maps::ranges_without_privileges_are_asked_of_newuidmap", "both", || {
+        let folder = std::env::temp_dir().join(format!("clone-trampoline-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        for name in ["newuidmap", "newgidmap"] {
+            symlink("/bin/true", folder.join(name)).unwrap();
+        }
+        // SAFETY: no pointers.
+        unsafe {
+            if libc::getuid() == 0 {
+                assert_eq!(libc::setresgid(65_533, 65_533, 65_533), 0);
+                assert_eq!(libc::setresuid(65_533, 65_533, 65_533), 0);
+                // or /proc/PID is root's
+                libc::prctl(libc::PR_SET_DUMPABLE, 1);
+            }
+        }
+        let ranges =
+            Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, 1 << 20, 1000).gid_map(0, 1 << 20, 1000);
+        let run = |way: Way, path: &Path| {
+            // SAFETY: the other threads do not look at the environment.
+            unsafe { std::env::set_var("PATH", path) };
+            way.run_with(&ranges, || 5)
+        };
+        for way in Way::BOTH {
+            let error = run(way, &folder.join("nothing")).unwrap_err();
+            if error.stage() == Stage::Clone {
+                return skip(&error.to_string());
+            }
+            assert_eq!((error.stage(), error.raw_os_error()), (Stage::UidMap, libc::EPERM));
+            assert!(error.hint().unwrap().contains("newuidmap"), "{error}");
+            if !fs::exists("/bin/true").unwrap() {
+                return skip("there is no true(1) to stand for them");
+            }
+            assert_eq!(run(way, &folder), Ok(5), "{way:?}");
+        }
+    });
 }
 
 #[test]

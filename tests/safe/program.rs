@@ -68,6 +68,18 @@ pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End
     Some(End { status, stderr: text })
 }
 
+/// Runs `body` in a program of its own, as [`program`] does, in which it must not panic.
+#[track_caller]
+pub(crate) fn passes(test: &str, case: &str, body: impl FnOnce()) {
+    let end = program(test, case, || {
+        body();
+        std::process::exit(42)
+    });
+    if let Some(end) = end {
+        end.is_exit(42);
+    }
+}
+
 fn memory_file() -> File {
     // SAFETY: a name.
     let fd = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
@@ -130,6 +142,12 @@ pub(crate) fn if_allowed<T>(result: Result<T, Error>) -> Option<T> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// 0, 1, ... up to 299; an emulated machine does not come that far in the time there is.
+pub(crate) fn rounds() -> impl Iterator<Item = u32> {
+    let start = Instant::now();
+    (0..300).take_while(move |_| start.elapsed() < limit() / 3)
 }
 
 /// Waits, for a bounded time, until `done` is true.

@@ -1,9 +1,11 @@
 //! Which system calls are made, and what happens where a filter refuses them: nothing that was asked
 //! for is dropped.
 
-use crate::program::{program, shares_memory};
-use clone_trampoline::{Builder, SafeFlags, Stage, call, fork, spawn};
+use crate::program::{Way, passes, shares_memory};
+use clone_trampoline::{Builder, Error, SafeFlags, Stage, call, fork, spawn};
 use std::ffi::c_long;
+use std::fs::File;
+use std::os::fd::AsFd;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
@@ -29,22 +31,11 @@ fn filter(calls: &[c_long], action: u32, otherwise: u32) {
     }
 }
 
-/// Runs `body` in a program, which ends with 42 if it passes.
-fn passes(test: &str, case: &str, body: fn()) {
+#[test]
+fn what_clone_can_express_needs_no_clone3() {
     if !shares_memory() {
         return;
     }
-    let end = program(test, case, || {
-        body();
-        std::process::exit(42)
-    });
-    if let Some(end) = end {
-        end.is_exit(42);
-    }
-}
-
-#[test]
-fn what_clone_can_express_needs_no_clone3() {
     let test = "seccomp::what_clone_can_express_needs_no_clone3";
     passes(test, "ENOSYS", || {
         filter(&[libc::SYS_clone3], errno(libc::ENOSYS), ALLOW);
@@ -65,33 +56,44 @@ fn what_clone_can_express_needs_no_clone3() {
 
 #[test]
 fn what_needs_clone3_is_named() {
-    let test = "seccomp::what_needs_clone3_is_named";
-    let case = |refusal: i32| {
-        let builder = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
-        filter(&[libc::SYS_clone3], errno(refusal), ALLOW);
-        let error = builder.call(|| panic!("the closure has run")).unwrap_err();
-        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Clone3, refusal));
-        assert!(error.hint().unwrap().starts_with("CLEAR_SIGHAND needs clone3(2)"), "{error}");
-        // SAFETY: no child is made.
-        let error = unsafe { builder.fork(|| 0) }.unwrap_err();
-        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Clone3, refusal));
-    };
+    if !shares_memory() {
+        return;
+    }
+    let directory = File::open("/").unwrap();
+    let new = Builder::new;
+    let features = [
+        ("CLEAR_SIGHAND needs", new().flags(SafeFlags::CLEAR_SIGHAND)),
+        ("NNP needs", new().flags(SafeFlags::NNP)),
+        ("EMPTY_MNTNS needs", new().flags(SafeFlags::EMPTY_MNTNS)),
+        ("a cgroup needs", new().cgroup(directory.as_fd())),
+        // for fork alone
+        ("NEWTIME needs", new().flags(SafeFlags::NEWTIME)),
+    ];
     for refusal in [libc::ENOSYS, libc::EPERM, libc::E2BIG, libc::EINVAL] {
-        if !shares_memory() {
-            return;
-        }
-        let end = program(test, &format!("{refusal}"), || {
-            case(refusal);
-            std::process::exit(42)
+        passes("seccomp::what_needs_clone3_is_named", &format!("{refusal}"), || {
+            filter(&[libc::SYS_clone3], errno(refusal), ALLOW);
+            for (hint, builder) in &features {
+                let named = |error: Error| {
+                    assert_eq!((error.stage(), error.raw_os_error()), (Stage::Clone3, refusal));
+                    // With EPERM it may be privileges that are missing.
+                    let named = error.hint().unwrap();
+                    assert!(named.starts_with(hint) || named.contains("a seccomp filter"), "{error}");
+                };
+                if !hint.starts_with("NEWTIME") {
+                    named(builder.call(|| panic!("the closure has run")).unwrap_err());
+                }
+                // SAFETY: no child is made.
+                named(unsafe { builder.fork(|| 0) }.unwrap_err());
+            }
         });
-        if let Some(end) = end {
-            end.is_exit(42);
-        }
     }
 }
 
 #[test]
 fn a_child_that_cannot_be_made_safe_does_not_run() {
+    if !shares_memory() {
+        return;
+    }
     let test = "seccomp::a_child_that_cannot_be_made_safe_does_not_run";
     passes(test, "prctl", || {
         call(|| ()).unwrap();
@@ -120,9 +122,12 @@ fn a_child_that_cannot_be_made_safe_does_not_run() {
 
 #[test]
 fn a_pidfd_that_cannot_be_had_is_an_error() {
+    if !shares_memory() {
+        return;
+    }
     let test = "seccomp::a_pidfd_that_cannot_be_had_is_an_error";
     for refusal in [libc::ENOSYS, libc::EPERM] {
-        let end = program(test, &format!("{refusal}"), || {
+        passes(test, &format!("{refusal}"), || {
             filter(&[libc::SYS_pidfd_open], errno(refusal), ALLOW);
             // SAFETY: the closures take no lock.
             unsafe {
@@ -132,42 +137,116 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
                 assert_eq!(child.wait().unwrap().code(), Some(5));
             }
             // Born with it: nothing to be refused.
-            if shares_memory() {
-                let handle = spawn(|| 5).unwrap();
-                assert!(handle.pidfd().is_some());
-                handle.join().unwrap();
-            }
-            std::process::exit(42)
+            let handle = spawn(|| 5).unwrap();
+            assert!(handle.pidfd().is_some());
+            handle.join().unwrap();
         });
-        if let Some(end) = end {
-            end.is_exit(42);
-        }
     }
 }
 
-/// The table in the docs of `Builder::call`.
+/// What the tables below begin with: the trial of the first call, and a child's own start and end.
+const CHILD: [c_long; 9] = [
+    libc::SYS_gettid,
+    libc::SYS_rseq,
+    libc::SYS_clone,
+    libc::SYS_wait4,
+    libc::SYS_prctl,
+    libc::SYS_getppid,
+    libc::SYS_tgkill,
+    libc::SYS_exit,
+    // the end of the test's program, which has no destructors then
+    libc::SYS_exit_group,
+];
+
+/// What std and libc need for a thread, and malloc in one.
+const THREAD: &[c_long] = &[
+    libc::SYS_mmap,
+    #[cfg(target_pointer_width = "32")]
+    libc::SYS_mmap2,
+    libc::SYS_mprotect,
+    libc::SYS_munmap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_clone3,
+    libc::SYS_set_robust_list,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_futex,
+    #[cfg(target_pointer_width = "32")]
+    libc::SYS_futex_time64,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigprocmask,
+];
+
+/// The pidfd's end; std looks at it first in a debug build.
+const CLOSES: [c_long; 2] = [libc::SYS_close, FCNTL];
+#[cfg(target_pointer_width = "64")]
+const FCNTL: c_long = libc::SYS_fcntl;
+#[cfg(target_pointer_width = "32")]
+const FCNTL: c_long = libc::SYS_fcntl64;
+
+fn exit_if(right: bool) -> ! {
+    // SAFETY: ends this process.
+    unsafe { libc::_exit(if right { 42 } else { 1 }) }
+}
+
+/// The tables of system calls in the crate's documentation.
 #[test]
 fn call_makes_these_system_calls() {
+    if !shares_memory() {
+        return;
+    }
     passes("seccomp::call_makes_these_system_calls", "call", || {
-        let calls = [
-            // the trial of the first call: clone, getppid, exit, wait4
-            // the caller
-            libc::SYS_gettid,
-            libc::SYS_rseq,
-            libc::SYS_clone,
-            libc::SYS_wait4,
-            // the child
-            libc::SYS_prctl,
-            libc::SYS_getppid,
-            libc::SYS_tgkill,
-            libc::SYS_exit,
-            // the end of this program, which has no destructors then
-            libc::SYS_exit_group,
-        ];
-        filter(&calls, ALLOW, KILL);
-        let first = call(|| 5);
-        let second = call(|| 5);
-        // SAFETY: ends this process.
-        unsafe { libc::_exit(if (first, second) == (Ok(5), Ok(5)) { 42 } else { 1 }) }
+        filter(&CHILD, ALLOW, KILL);
+        exit_if((call(|| 5), call(|| 5)) == (Ok(5), Ok(5)))
     });
+}
+
+#[test]
+fn spawn_makes_these_system_calls() {
+    if !shares_memory() {
+        return;
+    }
+    passes("seccomp::spawn_makes_these_system_calls", "spawn", || {
+        filter(&[&CHILD, THREAD, &CLOSES].concat(), ALLOW, KILL);
+        exit_if(spawn(|| 5).is_ok_and(|handle| handle.join().is_ok_and(|value| value == 5)))
+    });
+}
+
+#[test]
+fn a_child_makes_these_system_calls_after_its_closure() {
+    if !shares_memory() {
+        return;
+    }
+    let test = "seccomp::a_child_makes_these_system_calls_after_its_closure";
+    passes(test, "both", || {
+        for way in Way::BOTH {
+            let last = || filter(&[libc::SYS_rseq, libc::SYS_exit], ALLOW, KILL);
+            way.run(last).unwrap();
+        }
+    });
+}
+
+/// Beside those of fork(3), which are libc's own.
+#[test]
+fn fork_makes_these_system_calls() {
+    if !shares_memory() {
+        return;
+    }
+    let own = [libc::SYS_clone, libc::SYS_wait4, libc::SYS_exit_group];
+    // SAFETY: the closures take no lock.
+    unsafe {
+        let right = |child: Result<clone_trampoline::Child, _>| {
+            child.is_ok_and(|mut child| child.wait().is_ok_and(|status| status.code() == Some(5)))
+        };
+        #[cfg(target_env = "gnu")]
+        passes("seccomp::fork_makes_these_system_calls", "fork", || {
+            let libcs = [libc::SYS_set_robust_list, libc::SYS_rt_sigprocmask, libc::SYS_rseq];
+            filter(&[&own[..], &CLOSES, &libcs, &[libc::SYS_pidfd_open]].concat(), ALLOW, KILL);
+            exit_if(right(fork(|| 5)))
+        });
+        passes("seccomp::fork_makes_these_system_calls", "flags", || {
+            filter(&[&own[..], &CLOSES, &[libc::SYS_prctl, libc::SYS_gettid]].concat(), ALLOW, KILL);
+            exit_if(right(Builder::new().flags(SafeFlags::IO).fork(|| 5)))
+        });
+    }
 }

@@ -151,6 +151,26 @@ fn spawn_runs_beside_its_caller() {
     assert_eq!(handle.join().unwrap(), (pid, Some("beside".into())));
 }
 
+/// In a pid namespace of its own, too, the handle has the pid by which its holder knows it.
+#[test]
+fn the_pid_is_the_callers() {
+    if !shares_memory() {
+        return;
+    }
+    let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    // SAFETY: the closure creates no thread.
+    let handle = unsafe { builder.assume_no_threads() }.spawn(move || {
+        _ = wait.recv();
+        std::process::id()
+    });
+    let Some(handle) = crate::program::if_allowed(handle) else { return };
+    assert!(crate::program::runs(handle.pid() as i32));
+    assert_ne!(handle.pid(), 1);
+    drop(go);
+    assert_eq!(handle.join().unwrap(), 1);
+}
+
 #[test]
 fn without_pidfd_there_is_none() {
     if shares_memory() {

@@ -1,0 +1,108 @@
+//! What clone3(2) alone can express, through the builder.
+
+use crate::common::skip;
+use crate::program::{Way, if_allowed, passes, shares_memory};
+use clone_trampoline::{Builder, Error, SafeFlags, Stage};
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+
+/// The value, or None, counted as a skip, where the kernel does not know the feature or forbids it.
+#[track_caller]
+fn if_known<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Err(error) if error.stage() == Stage::Clone3 && error.raw_os_error() == libc::EINVAL => {
+            assert!(error.hint().unwrap().contains("and Linux"), "{error}");
+            skip(&error.to_string());
+            None
+        }
+        result => if_allowed(result),
+    }
+}
+
+fn no_new_privs() -> i32 {
+    // SAFETY: a question about this process.
+    unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) }
+}
+
+#[test]
+fn nnp_is_the_childs_alone() {
+    if !shares_memory() {
+        return;
+    }
+    let before = no_new_privs();
+    for way in Way::BOTH {
+        let Some(inside) = if_known(way.run_with(&Builder::new().flags(SafeFlags::NNP), no_new_privs)) else {
+            return;
+        };
+        assert_eq!((inside, no_new_privs()), (1, before), "{way:?}");
+    }
+}
+
+#[test]
+fn empty_mntns_has_an_empty_root() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::EMPTY_MNTNS);
+        let seen = way.run_with(&builder, || (fs::exists("/").unwrap(), fs::exists("/proc").unwrap()));
+        let Some(inside) = if_known(seen) else { return };
+        assert_eq!(inside, (true, false), "{way:?}");
+        assert!(fs::exists("/proc").unwrap());
+    }
+}
+
+#[test]
+fn a_child_is_born_in_its_cgroup() {
+    if !shares_memory() {
+        return;
+    }
+    let path = format!("/sys/fs/cgroup/clone-trampoline-{}", std::process::id());
+    if !fs::exists("/sys/fs/cgroup/cgroup.procs").unwrap() || fs::create_dir(&path).is_err() {
+        return skip("no cgroup can be made in a cgroup2 at /sys/fs/cgroup");
+    }
+    let directory = File::open(&path).unwrap();
+    let builder = Builder::new().cgroup(directory.as_fd());
+    for way in Way::BOTH {
+        let inside = way.run_with(&builder, || fs::read_to_string("/proc/self/cgroup").unwrap());
+        let Some(inside) = if_known(inside) else { break };
+        let name = path.rsplit('/').next().unwrap();
+        assert!(inside.contains(name), "{way:?}: {inside}");
+        assert!(!fs::read_to_string("/proc/self/cgroup").unwrap().contains(name), "{way:?}");
+    }
+    // SAFETY: the closure only reads a file.
+    let child = unsafe {
+        builder.fork(|| {
+            i32::from(!fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("clone-")))
+        })
+    };
+    if let Some(mut child) = if_known(child) {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    fs::remove_dir(path).unwrap();
+}
+
+#[test]
+fn clear_sighand_resets_the_childs_handlers_alone() {
+    extern "C" fn handler(_: i32) {}
+    fn is_default() -> bool {
+        // SAFETY: all zeros is a value of it, and a place for it.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGUSR1, std::ptr::null(), &mut action);
+            action.sa_sigaction == libc::SIG_DFL
+        }
+    }
+    if !shares_memory() {
+        return;
+    }
+    passes("features::clear_sighand_resets_the_childs_handlers_alone", "handler", || {
+        // SAFETY: a handler that does nothing.
+        unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
+        let builder = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
+        for way in Way::BOTH {
+            let Some(inside) = if_known(way.run_with(&builder, is_default)) else { break };
+            assert_eq!((inside, is_default()), (true, false), "{way:?}");
+        }
+    });
+}
