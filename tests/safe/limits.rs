@@ -1,6 +1,7 @@
 //! What still differs from a thread: the known limits in the docs, each as it is today.
 
-use crate::program::{passes, program, shares_memory};
+use crate::common::skip;
+use crate::program::{Way, passes, program, runs, shares_memory, until};
 use clone_trampoline::{call, spawn};
 use std::process::Command;
 use std::thread;
@@ -119,4 +120,98 @@ fn a_thread_that_never_ends_is_waited_for() {
         thread::sleep(Duration::from_millis(200));
         assert!(!handle.is_finished());
     });
+}
+
+/// A thread that the closure has left ends the child, after the value: it looks like any end.
+#[test]
+fn a_raw_exit_0_after_the_value_is_not_seen() {
+    if !shares_memory() {
+        return;
+    }
+    passes("limits::a_raw_exit_0_after_the_value_is_not_seen", "both", || {
+        for way in Way::BOTH {
+            let value = way.run(|| {
+                let pid = std::process::id() as i32;
+                thread::spawn(move || {
+                    until("the closure's end", || !runs(pid));
+                    // SAFETY: ends the child.
+                    unsafe { libc::_exit(0) }
+                });
+                5
+            });
+            assert_eq!(value, Ok(5), "{way:?}");
+        }
+    });
+}
+
+#[test]
+fn timers_are_the_childs() {
+    if !shares_memory() {
+        return;
+    }
+    passes("limits::timers_are_the_childs", "both", || {
+        for way in Way::BOTH {
+            // SAFETY: no pointers; the alarm does not come.
+            way.run(|| unsafe { libc::alarm(10_000) }).unwrap();
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::alarm(0) }, 0, "{way:?}");
+        }
+    });
+}
+
+/// Whether another uid can be taken; raw, so that libc tells no other thread.
+fn take_uid(uid: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0 }
+}
+
+#[test]
+fn changed_credentials_clear_the_parent_death_signal() {
+    fn signal() -> i32 {
+        let mut signal = -1;
+        // SAFETY: a place for the signal.
+        unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &mut signal) };
+        signal
+    }
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let seen = way.run(|| (signal(), take_uid(65_533), signal())).unwrap();
+        match seen {
+            (libc::SIGKILL, true, after) => assert_eq!(after, 0, "{way:?}"),
+            (before, false, after) => {
+                assert_eq!((before, after), (libc::SIGKILL, libc::SIGKILL), "{way:?}");
+                skip("needs CAP_SETUID");
+            }
+            seen => panic!("{way:?}: {seen:?}"),
+        }
+    }
+}
+
+/// libc makes a change of ids known to all threads that it knows of by their tids, which are not the
+/// child's.
+#[test]
+fn set_id_in_a_thread_of_the_child_is_not_the_main_contexts() {
+    if !shares_memory() {
+        return;
+    }
+    // SAFETY: no arguments to get wrong.
+    if unsafe { libc::geteuid() } != 0 {
+        return skip("needs CAP_SETUID");
+    }
+    let end = program("limits::set_id_in_a_thread_of_the_child_is_not_the_main_contexts", "call", || {
+        let seen = call(|| {
+            // SAFETY: no pointers.
+            let set = thread::spawn(|| unsafe { libc::setresuid(65_533, 65_533, 65_533) });
+            // SAFETY: no arguments to get wrong.
+            (set.join().unwrap(), unsafe { libc::getuid() })
+        });
+        std::process::exit(if seen == Ok((0, 0)) { 42 } else { 1 })
+    });
+    match end {
+        Some(end) if cfg!(target_env = "musl") => assert!(end.status.code().is_none(), "{end:?}"),
+        Some(end) => end.is_exit(42),
+        None => {}
+    }
 }
