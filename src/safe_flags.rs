@@ -28,58 +28,54 @@ use std::ops::{BitOr, BitOrAssign, Sub};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SafeFlags(CloneFlags);
 
-impl SafeFlags {
+// Not bitflags': a type of its has from_bits_retain, which takes any flag from safe code.
+macro_rules! safe {
+    ($($(#[$doc:meta])* $flag:ident,)*) => {
+        impl SafeFlags {
+            $($(#[$doc])* pub const $flag: Self = Self(CloneFlags::$flag);)*
+
+            const ALL: CloneFlags = CloneFlags::empty()$(.union(CloneFlags::$flag))*;
+        }
+    };
+}
+
+safe! {
     /// The same root, working directory and umask. On by default in `call` and `spawn`.
-    pub const FS: Self = Self(CloneFlags::FS);
+    FS,
     /// The same table of file descriptors. Always on in `call` and `spawn`.
-    pub const FILES: Self = Self(CloneFlags::FILES);
+    FILES,
     /// The same signal handlers. On by default in `call` and `spawn`, impossible in `fork`.
-    pub const SIGHAND: Self = Self(CloneFlags::SIGHAND);
+    SIGHAND,
     /// The same list of System V semaphore undo operations. On by default in `call` and `spawn`.
-    pub const SYSVSEM: Self = Self(CloneFlags::SYSVSEM);
+    SYSVSEM,
     /// The same I/O context, for the block layer's schedulers.
-    pub const IO: Self = Self(CloneFlags::IO);
+    IO,
     /// Handled signals are reset to their default (5.5). Drops `SIGHAND`.
-    pub const CLEAR_SIGHAND: Self = Self(CloneFlags::CLEAR_SIGHAND);
+    CLEAR_SIGHAND,
     /// Born with no_new_privs (7.1).
-    pub const NNP: Self = Self(CloneFlags::NNP);
+    NNP,
     /// A new mount namespace. Drops `FS`.
-    pub const NEWNS: Self = Self(CloneFlags::NEWNS);
+    NEWNS,
     /// A new mount namespace with nothing in it but an empty root (7.1). Drops `FS`.
-    pub const EMPTY_MNTNS: Self = Self(CloneFlags::EMPTY_MNTNS);
+    EMPTY_MNTNS,
     /// A new UTS namespace: host and domain name.
-    pub const NEWUTS: Self = Self(CloneFlags::NEWUTS);
+    NEWUTS,
     /// A new IPC namespace. Drops `SYSVSEM`.
-    pub const NEWIPC: Self = Self(CloneFlags::NEWIPC);
+    NEWIPC,
     /// A new network namespace.
-    pub const NEWNET: Self = Self(CloneFlags::NEWNET);
+    NEWNET,
     /// A new user namespace. Drops `FS`.
-    pub const NEWUSER: Self = Self(CloneFlags::NEWUSER);
+    NEWUSER,
     /// A new cgroup namespace (4.6).
-    pub const NEWCGROUP: Self = Self(CloneFlags::NEWCGROUP);
+    NEWCGROUP,
     /// A new pid namespace. For `fork`; `call` and `spawn` refuse it, see
     /// [`Builder::assume_no_threads`](crate::Builder::assume_no_threads).
-    pub const NEWPID: Self = Self(CloneFlags::NEWPID);
+    NEWPID,
     /// A new time namespace (5.6). For `fork`; `call` and `spawn` refuse it.
-    pub const NEWTIME: Self = Self(CloneFlags::NEWTIME);
+    NEWTIME,
+}
 
-    const ALL: CloneFlags = CloneFlags::FS
-        .union(CloneFlags::FILES)
-        .union(CloneFlags::SIGHAND)
-        .union(CloneFlags::SYSVSEM)
-        .union(CloneFlags::IO)
-        .union(CloneFlags::CLEAR_SIGHAND)
-        .union(CloneFlags::NNP)
-        .union(CloneFlags::NEWNS)
-        .union(CloneFlags::EMPTY_MNTNS)
-        .union(CloneFlags::NEWUTS)
-        .union(CloneFlags::NEWIPC)
-        .union(CloneFlags::NEWNET)
-        .union(CloneFlags::NEWUSER)
-        .union(CloneFlags::NEWCGROUP)
-        .union(CloneFlags::NEWPID)
-        .union(CloneFlags::NEWTIME);
-
+impl SafeFlags {
     /// No flags.
     #[must_use]
     pub const fn empty() -> Self {

@@ -14,6 +14,7 @@ fn errno(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
+// seccompiler has no 32-bit architecture, and libseccomp is C that every cross build would have to find.
 /// From here on these system calls of this process get `action`, and all others `otherwise`.
 fn filter(calls: &[c_long], action: u32, otherwise: u32) {
     let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
