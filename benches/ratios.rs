@@ -3,6 +3,9 @@
 //! Every round does each operation for a while, one after the other, so that what disturbs the machine
 //! disturbs all; the table has the median of the rounds. `cargo bench --bench ratios -- 4096` touches
 //! 4096 MB before, which fork(2) pays for.
+//!
+//! Neither criterion nor divan: both do one operation to its end before the next, seconds apart, and
+//! the ratios of two such runs differ by more than the goals that they are to show.
 
 use clone_trampoline::raw::clone_trampoline;
 use clone_trampoline::{Builder, CloneFlags, call, spawn};
@@ -131,12 +134,20 @@ fn main() {
         let times = measure(&mut operations, ROUNDS);
         // In rounds of its own: with much memory its work is felt by what comes after it.
         let forks = measure(&mut [("fork", Box::new(fork))], 5);
-        println!("\n{megabytes} MB touched, {threads} thread(s)\n\n| | us | ratio |\n| --- | --- | --- |");
+        let mut all_faults: Vec<f64> =
+            operations.iter_mut().map(|(_, operation)| faults(operation)).collect();
+        all_faults.push(faults(&mut fork));
+        println!("\n{megabytes} MB touched, {threads} thread(s)\n");
+        println!("| | us | ratio | page faults |\n| --- | --- | --- | --- |");
         let names = operations.iter().map(|(name, _)| *name).chain(["fork"]);
-        for (name, taken) in names.zip(times.iter().chain(&forks)) {
+        for ((name, taken), faults) in names.zip(times.iter().chain(&forks)).zip(all_faults) {
             // Of the same round, where there is one.
             let ratios = taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor);
-            println!("| {name} | {:.1} | {:.2} |", median(taken.iter().copied()), median(ratios));
+            println!(
+                "| {name} | {:.1} | {:.2} | {faults:.1} |",
+                median(taken.iter().copied()),
+                median(ratios)
+            );
         }
     }
     assert_eq!(memory[memory.len() - 1], 1);
@@ -157,6 +168,26 @@ fn measure(operations: &mut [(&str, Operation<'_>)], rounds: usize) -> Vec<Vec<f
         }
     }
     times
+}
+
+/// Page faults that one operation takes, in this process and its child.
+fn faults(operation: &mut dyn FnMut()) -> f64 {
+    const COUNT: i32 = 50;
+    let so_far = || {
+        [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].iter().fold(0, |sum, &who| {
+            let mut usage = std::mem::MaybeUninit::uninit();
+            // SAFETY: a place for the answer, all of which is stored.
+            sum + unsafe {
+                libc::getrusage(who, usage.as_mut_ptr());
+                usage.assume_init().ru_minflt
+            }
+        })
+    };
+    let before = so_far();
+    for _ in 0..COUNT {
+        operation();
+    }
+    (so_far() - before) as f64 / f64::from(COUNT)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::raw::CloneArgs;
-use crate::start::GAP;
+use crate::start::ROOM;
 use crate::task::{Signals, Task};
 use crate::{Builder, CloneFlags, Error, Stage};
 use std::io;
@@ -100,8 +100,8 @@ impl Builder<'_> {
     }
 
     fn thread(&self) -> thread::Builder {
-        // The gap, and as much for the thread's own frames and thread-locals.
-        let size = self.stack_size.max(GAP).saturating_add(2 * GAP);
+        // What the thread keeps, and as much for std's frames and the program's thread-locals.
+        let size = self.stack_size.max(ROOM).saturating_add(2 * ROOM);
         let builder = thread::Builder::new().stack_size(size);
         match &self.name {
             Some(name) => builder.name(name.clone()),

@@ -36,9 +36,20 @@ pub(crate) fn call_for(flags: CloneFlags) -> Call {
     if NEEDS_CLONE3.iter().any(|(flag, _)| flags.contains(*flag)) { Call::Clone3 } else { Call::Clone }
 }
 
-/// What a thread that lends its stack keeps of it: the frames in which it waits, and room for the
-/// handler of a signal that libc keeps for itself.
-pub(crate) const GAP: usize = 64 * 1024;
+/// Room for a few frames of our own, and the least that is called a stack.
+pub(crate) const ROOM: usize = 64 * 1024;
+
+/// What a thread that lends its stack keeps of it below its frame: those in which it waits, and the
+/// handlers of two signals that libc keeps for itself, by the kernel's word for the size of their
+/// frames. As little as that: what lies further down is given back to the kernel at a thread's end by
+/// glibc, and has to be faulted in again by the next.
+fn gap() -> usize {
+    // SAFETY: looks into the auxiliary vector. 0: before Linux 5.14 on x86.
+    match unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize {
+        0 => ROOM,
+        frame => 2 * frame + 4096,
+    }
+}
 
 /// Starts a task; its pid. Its stack is the caller's, or, if `args` has the lowest address of that, the
 /// part of it that lies below what the caller needs to wait.
@@ -51,8 +62,8 @@ pub(crate) unsafe fn start(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> Re
     let mut args = *args;
     if args.stack != 0 {
         let here = ptr::from_ref(&args).addr() as u64;
-        args.stack_size = here.saturating_sub(GAP as u64).saturating_sub(args.stack);
-        if args.stack_size < GAP as u64 {
+        args.stack_size = here.saturating_sub(gap() as u64).saturating_sub(args.stack);
+        if args.stack_size < ROOM as u64 {
             return Err(Error::new(Stage::Thread, libc::ENOMEM, "thread-local variables fill the stack"));
         }
     }
