@@ -100,6 +100,16 @@ impl<'fd> Builder<'fd> {
 
     /// Whether `call` and `spawn` share the table of signal handlers: true unless `CLEAR_SIGHAND` is
     /// asked for.
+    ///
+    /// ```
+    /// use clone_trampoline::Builder;
+    ///
+    /// let apart = Builder::new().share_fs(false).share_sighand(false).share_sysvsem(false);
+    /// // What the closure does to its directory, signals and semaphores stays inside.
+    /// # _ = unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) };
+    /// _ = apart.call(|| unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) });
+    /// assert_eq!(unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) }, libc::SIG_DFL);
+    /// ```
     #[must_use]
     pub fn share_sighand(self, share: bool) -> Self {
         self.share(SafeFlags::SIGHAND, share)
@@ -170,6 +180,16 @@ impl<'fd> Builder<'fd> {
     }
 
     /// No pidfd for the handle of `spawn` and `fork`. It needs Linux 5.2, and one file descriptor.
+    ///
+    /// ```
+    /// use clone_trampoline::Builder;
+    ///
+    /// let builder = Builder::new().without_pidfd().name("worker".into()).stack_size(256 * 1024);
+    /// if let Ok(worker) = builder.spawn(|| std::thread::current().name().map(String::from)) {
+    ///     assert!(worker.pidfd().is_none());
+    ///     assert_eq!(worker.join().unwrap().as_deref(), Some("worker"));
+    /// }
+    /// ```
     #[must_use]
     pub fn without_pidfd(mut self) -> Self {
         self.pidfd = false;

@@ -29,7 +29,7 @@ impl Builder<'_> {
     ///
     /// # Panics
     ///
-    /// With the panic of `f`.
+    /// With the panic of `f`; where panics abort, that is the program's end.
     ///
     /// ```
     /// use clone_trampoline::Builder;

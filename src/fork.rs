@@ -146,6 +146,24 @@ fn cached_tid() -> Option<*mut c_int> {
 /// A forked child process.
 ///
 /// Dropping it neither kills the child nor waits for it, as with [`std::process::Child`].
+///
+/// ```
+/// use clone_trampoline::Builder;
+/// use std::os::unix::process::ExitStatusExt;
+///
+/// // SAFETY: the closure takes no lock and owns nothing.
+/// let mut child = unsafe {
+///     Builder::new().without_pidfd().fork(|| loop {
+///         libc::pause();
+///     })
+/// }?;
+/// assert_ne!(child.pid(), std::process::id());
+/// assert!(child.pidfd().is_none());
+/// assert!(child.try_wait()?.is_none());
+/// child.kill()?;
+/// assert_eq!(child.wait()?.signal(), Some(libc::SIGKILL));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Child {
     pid: libc::pid_t,

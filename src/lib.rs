@@ -74,22 +74,22 @@
 //!
 //! ## What still differs from a thread
 //!
-//! In `call` and `spawn`:
+//! In `call` and `spawn`; tests/safe/limits.rs shows it, or the row says what it is known from:
 //!
 //! | what | how it shows |
 //! | --- | --- |
 //! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
 //! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD` |
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
-//! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling) acts on the sleeping thread |
+//! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling; from libc's source) acts on the sleeping thread |
 //! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
 //! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: kills the program |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
-//! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it |
-//! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over |
+//! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it (from the kernel's source) |
+//! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
 //! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |
-//! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once |
-//! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` |
+//! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source) |
+//! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source) |
 //!
 //! In `call` alone, whose caller sleeps uninterruptibly: after Ctrl-Z the shell is not told before
 //! somebody sends `SIGCONT`; set*id of another thread waits for the call's end. Long or interactive work
@@ -98,19 +98,23 @@
 //!
 //! ## System calls
 //!
-//! In this order, on the way that goes well; rseq(2) only where libc uses it.
+//! In this order, on the way that goes well; rseq(2) only where libc uses it. A test has a seccomp filter
+//! kill what makes others.
 //!
 //! | | caller | child |
 //! | --- | --- | --- |
 //! | the first of the process, once | clone, wait4 | getppid, exit |
 //! | `call` | gettid, rseq, clone, *sleeps*, rseq, wait4 | prctl, getppid, tgkill, rseq, *closure*, rseq, exit |
-//! | `spawn`, in its thread | gettid, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, wait4, sigaltstack, rt_sigprocmask | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, rseq, exit |
+//! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, wait4, sigaltstack, rt_sigprocmask | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, rseq, exit |
 //! | `fork` | those of fork(3), pidfd_open | *closure*, exit_group |
 //! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
 //!
 //! clone(2) wherever it can express what is asked: it is clone3(2) for `CLEAR_SIGHAND`, `NNP`,
 //! `EMPTY_MNTNS`, `NEWTIME` and a cgroup alone. Where clone3 is missing or refused, these are errors that
 //! say so; nothing that was asked for is dropped.
+//!
+//! Page faults: none in `call` and `spawn`, as in std's threads, after the first time; fork(3) of a small
+//! program 25.
 //!
 //! # Features
 //!

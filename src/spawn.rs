@@ -251,6 +251,17 @@ fn no_thread(error: &io::Error) -> Error {
 /// A spawned child; the value of its closure can be waited for.
 ///
 /// Dropping it leaves the child alone, as with [`std::thread::JoinHandle`].
+///
+/// ```
+/// if let Ok(handle) = clone_trampoline::spawn(|| (std::process::id(), 5)) {
+///     let pid = handle.pid();
+///     assert!(handle.pidfd().is_some());
+///     while !handle.is_finished() {
+///         std::thread::yield_now();
+///     }
+///     assert_eq!(handle.join().unwrap(), (pid, 5));
+/// }
+/// ```
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     thread: thread::JoinHandle<Option<Box<T>>>,
@@ -258,6 +269,17 @@ pub struct JoinHandle<T> {
 }
 
 /// The same for [`Builder::spawn_scoped`].
+///
+/// ```
+/// use clone_trampoline::Builder;
+///
+/// let text = String::from("borrowed");
+/// std::thread::scope(|scope| {
+///     if let Ok(handle) = Builder::new().spawn_scoped(scope, || text.len()) {
+///         assert_eq!(handle.join().unwrap(), 8);
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub struct ScopedJoinHandle<'scope, T> {
     thread: thread::ScopedJoinHandle<'scope, Option<Box<T>>>,
