@@ -93,6 +93,14 @@ fn fork() {
     }
 }
 
+/// Operations by their place in the table.
+const GOALS: [(&str, usize, usize, f64); 4] = [
+    ("the trampoline by glibc's clone", 2, 3, 1.01),
+    ("`call` by the bare VM|VFORK clone", 7, 0, 0.90),
+    ("`call` by the bare clone with its flags", 7, 1, 1.10),
+    ("`spawn` and join by a thread's", 9, 6, 2.20),
+];
+
 fn main() {
     let megabytes = std::env::args().find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(10);
     let memory = black_box(vec![1_u8; megabytes << 20]);
@@ -148,6 +156,11 @@ fn main() {
                 median(taken.iter().copied()),
                 median(ratios)
             );
+        }
+        println!();
+        for (what, ours, peer, goal) in GOALS {
+            let ratios = times[ours].iter().zip(&times[peer]).map(|(ours, peer)| ours / peer);
+            println!("{what}: {:.2}, the goal is {goal}", median(ratios));
         }
     }
     assert_eq!(memory[memory.len() - 1], 1);
