@@ -95,6 +95,8 @@ fn a_panic_with_a_panic_of_the_caller_aborts() {
         return;
     }
     let end = program("panics::a_panic_with_a_panic_of_the_caller_aborts", "drop", || {
+        // Without the backtrace, which std prints of every second panic: an emulated machine takes minutes.
+        std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
         let _panics = Panics;
         panic!("outer")
     });
