@@ -1,4 +1,4 @@
-//! The safe tier, by the rules that make it sound (S1 to S10 in DESIGN.md): a test whose name begins
+//! The safe tier, by the rules that make it sound (S1 to S10 in SOUNDNESS.md): a test whose name begins
 //! with a rule's fails when the rule is taken out.
 
 #[path = "../common/mod.rs"]
