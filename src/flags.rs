@@ -75,17 +75,17 @@ bitflags! {
         const IO = 0x8000_0000;
         /// Handled signals are reset to their default, ignored ones stay ignored (5.5, clone3(2)
         /// only).
-        const CLEAR_SIGHAND = 1 << 32;
+        const CLEAR_SIGHAND = 0x1_0000_0000;
         /// Born in the cgroup whose directory the field `cgroup` names (5.7, clone3(2) only).
-        const INTO_CGROUP = 1 << 33;
+        const INTO_CGROUP = 0x2_0000_0000;
         /// Leaves no zombie, and tells the parent nothing (7.1, clone3(2) only).
-        const AUTOREAP = 1 << 34;
+        const AUTOREAP = 0x4_0000_0000;
         /// Born with no_new_privs (7.1, clone3(2) only).
-        const NNP = 1 << 35;
+        const NNP = 0x8_0000_0000;
         /// Killed when the last copy of its pidfd is closed (7.1, clone3(2) only). Needs
         /// [`PIDFD`](Self::PIDFD) and [`AUTOREAP`](Self::AUTOREAP).
-        const PIDFD_AUTOKILL = 1 << 36;
+        const PIDFD_AUTOKILL = 0x10_0000_0000;
         /// A new mount namespace with nothing in it but an empty root (7.1, clone3(2) only).
-        const EMPTY_MNTNS = 1 << 37;
+        const EMPTY_MNTNS = 0x20_0000_0000;
     }
 }

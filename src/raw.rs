@@ -9,12 +9,8 @@
 //! `fn(arg)` and ends with the `exit` system call, `stack_top` may have any alignment, and every
 //! call-saved register survives in the parent, however the call ends.
 //!
-//! # What stays the caller's
-//!
-//! A child with [`CloneFlags::VM`](crate::CloneFlags::VM) runs in the memory of its parent, by default
-//! with the thread pointer of the calling thread too. If the two run at the same time, `fn` must use
-//! nothing that lives in thread-local storage: no allocation, no `errno`, no panic, no lazily bound
-//! symbol. A child without it is a copy in which every lock that another thread held stays locked.
+//! `include/clone_trampoline.h` is this module for C: cbindgen makes it from the items below and
+//! their documentation (`ci/header`), which therefore speaks to readers of both languages.
 
 #![allow(unsafe_code)]
 
@@ -38,13 +34,18 @@ use core::ffi::{c_int, c_long, c_ulong, c_void};
 /// ```
 pub type ChildFn = unsafe extern "C" fn(arg: *mut c_void) -> c_int;
 
+// `f` is an `Option<ChildFn>`, written out because cbindgen does not see through a name in an Option.
 unsafe extern "C" {
-    /// clone(2): makes a task that runs `fn(arg)` on the stack below `stack_top`, then exits with
+    /// clone(2): makes a task that runs `f(arg)` on the stack below `stack_top`, then exits with
     /// its return value.
     ///
+    /// Async-signal-safe; needs no thread-local storage, and no libc that has started.
+    ///
+    /// * `f`: its return value is the child's exit status, of which the kernel keeps eight bits. It
+    ///   ends by the exit system call of this task alone, never of its process (C2).
     /// * `stack_top`: the highest address of the child's stack, one past its last byte. Any
-    ///   alignment: the port aligns downwards, and writes nothing at or above it. Null: the child
-    ///   runs on the caller's stack.
+    ///   alignment: the port aligns downwards, and writes nothing at or above it (C5). Null: the
+    ///   child runs on the caller's stack (C4).
     /// * `flags`: [`CloneFlags`](crate::CloneFlags) and, in the lowest eight bits, the signal that the
     ///   parent gets when the child ends (0: none). The kernel reads 32 bits.
     /// * `parent_tid`, `child_tid`: where `PARENT_SETTID` (or `PIDFD`), `CHILD_SETTID` and
@@ -54,8 +55,9 @@ unsafe extern "C" {
     ///
     /// # Errors
     ///
-    /// The child's tid, as the caller's pid namespace has it, or a negative errno: those of clone(2),
-    /// and `-EINVAL` if `f` is `None`, or for `VM` without `VFORK` and without a stack.
+    /// The child's tid, as the caller's pid namespace has it, or a negative errno; the variable
+    /// `errno` is left alone (C1). The errors are those of clone(2), and `-EINVAL` if `f` is null
+    /// (C3), or for `VM` without `VFORK` and without a stack (C4).
     ///
     /// # Safety
     ///
@@ -63,17 +65,17 @@ unsafe extern "C" {
     ///   nobody else until the child has ended or replaced its memory. (On i386 the call itself stores two
     ///   words there for the child, and has done so when it fails.)
     /// * `f` may run in the child with `arg`: on another thread of control and, without `VM`, in a copy
-    ///   of the memory. Unless the flags make the caller sleep (`VFORK`) it runs at the same time;
-    ///   see [the module](self) about thread-local storage.
+    ///   of the memory, in which every lock that another thread held stays locked. It does not unwind.
+    /// * With `VM`, and without `SETTLS`, the child has the thread pointer of the calling thread. If the
+    ///   two run at the same time (no `VFORK`), `f` uses nothing that lives in thread-local storage: no
+    ///   allocation, no `errno`, no panic, no lazily bound symbol.
     /// * Pointers that the flags make the kernel use are valid for writing an `int`, `child_tid` with
     ///   `CHILD_CLEARTID` until the child has ended.
     ///
     /// Not guaranteed: that the child's use of libc works (its caches of the tid and its locks are
     /// the caller's), that signals do not reach a handler in the child, that the child is waited for.
-    ///
-    /// See the [crate's front page](crate) for an example.
     pub fn clone_trampoline(
-        f: Option<ChildFn>,
+        f: Option<unsafe extern "C" fn(arg: *mut c_void) -> c_int>,
         stack_top: *mut c_void,
         flags: c_ulong,
         arg: *mut c_void,
@@ -82,18 +84,20 @@ unsafe extern "C" {
         child_tid: *mut c_int,
     ) -> c_long;
 
-    /// clone3(2), Linux 5.3: makes a task as `args` says, which runs `fn(arg)`, then exits with its
+    /// clone3(2), Linux 5.3: makes a task as `args` says, which runs `f(arg)`, then exits with its
     /// return value.
     ///
-    /// `size` is the size of `*args`, `size_of::<CloneArgs>()` for this crate's. Unlike in
+    /// Async-signal-safe; needs no thread-local storage, and no libc that has started.
+    ///
+    /// `size` is the size of `*args`; a newer kernel's longer struct may be passed, too. Unlike in
     /// clone(2), the stack is given by its lowest address and its size. `*args` is read by the
-    /// kernel alone and never written.
+    /// kernel alone and never written (C1).
     ///
     /// # Errors
     ///
     /// The child's tid, as the caller's pid namespace has it, or a negative errno: those of
-    /// clone3(2), and `-EINVAL` if `args` is null or `f` is `None`. `-ENOSYS` is common where a
-    /// seccomp filter is not made for it, as in older containers; so is `-EPERM`.
+    /// clone3(2), and `-EINVAL` if `args` or `f` is null (C3). `-ENOSYS` is common where a seccomp
+    /// filter is not made for it, as in older containers; so is `-EPERM`.
     ///
     /// # Safety
     ///
@@ -124,12 +128,14 @@ unsafe extern "C" {
     pub fn clone3_trampoline(
         args: *const CloneArgs,
         size: usize,
-        f: Option<ChildFn>,
+        f: Option<unsafe extern "C" fn(arg: *mut c_void) -> c_int>,
         arg: *mut c_void,
     ) -> c_long;
 
     /// Unmaps `length` bytes at `base`, the stack it runs on among them, and ends the calling task
-    /// with `status`.
+    /// with `status` (C11).
+    ///
+    /// Async-signal-safe; needs no thread-local storage, and no libc that has started.
     ///
     /// The last act of a thread that nobody joins. Between munmap(2) and exit(2) there is no stack.
     /// If munmap(2) fails, the memory stays and the task ends all the same.
@@ -139,7 +145,8 @@ unsafe extern "C" {
     /// * `base` and `length` are whole pages that nobody needs any more.
     /// * All signals are blocked: a handler would have no stack.
     /// * Nothing that the kernel writes at the task's end lies in the range: the word of
-    ///   `CHILD_CLEARTID` (set_tid_address(2)), the robust futex list and the rseq area.
+    ///   `CHILD_CLEARTID` (set_tid_address(2) names another one, or null), the robust futex list
+    ///   (set_robust_list(2) unregisters it) and the area of rseq(2), unregistered as well.
     ///
     /// ```
     /// use clone_trampoline::{CloneFlags, raw};
@@ -175,7 +182,8 @@ unsafe extern "C" {
 
 /// `struct clone_args` of `uapi/linux/sched.h`, 88 bytes (`CLONE_ARGS_SIZE_VER2`, Linux 5.7).
 ///
-/// Every field is 64 bits wide on every architecture; addresses are zero-extended. Older kernels take
+/// A type of its own, for programs without the kernel's headers; the layout is the same. Every field is
+/// 64 bits wide on every architecture; addresses are zero-extended. Older kernels take
 /// the whole struct as long as the fields they do not know are 0, and answer `E2BIG` otherwise.
 ///
 /// ```
