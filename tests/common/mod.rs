@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
+pub mod cgroup;
+
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone_trampoline, clone3_trampoline};
 use std::ffi::{c_int, c_void};

@@ -1,86 +1,12 @@
-//! C1: the errors that depend on the cgroup arrive, too (arch-facts 2.3). Nothing is left behind in the
-//! machine's hierarchy, however a test ends.
+//! C1: the errors that depend on the cgroup arrive, too (arch-facts 2.3).
 
+use crate::common::cgroup::{Cgroup, Controller, root};
 use crate::common::*;
 use clone_trampoline::CloneFlags;
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 type F = CloneFlags;
-
-/// Where cgroup2 is mounted.
-fn root() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("proc is mounted");
-    let path = |line: &str| {
-        let mut words = line.split(' ').skip(1);
-        words.next().filter(|_| words.next() == Some("cgroup2")).map(PathBuf::from)
-    };
-    mounts.lines().find_map(path)
-}
-
-/// A cgroup of ours.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    fn below(parent: &Path, name: &str) -> io::Result<Self> {
-        let path = parent.join(name);
-        fs::create_dir(&path).map(|()| Self(path))
-    }
-
-    /// One that no other run of this program has.
-    fn of_ours(root: &Path, name: &str) -> io::Result<Self> {
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a date").as_nanos();
-        Self::below(root, &format!("clone-trampoline-{name}-{}-{now}", std::process::id()))
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        fs::write(self.0.join(file), text).unwrap_or_else(|error| panic!("{text} to {file}: {error}"));
-    }
-
-    fn open(&self) -> File {
-        File::open(&self.0).expect("open of a cgroup")
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // A task that was waited for can still be there for a moment.
-        let deadline = Instant::now() + limit();
-        while fs::remove_dir(&self.0).is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
-            if Instant::now() > deadline {
-                return eprintln!("{} cannot be removed", self.0.display());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// A controller for the children of a cgroup, as long as this lives.
-struct Controller(Option<(PathBuf, &'static str)>);
-
-impl Controller {
-    fn below(cgroup: &Path, name: &'static str) -> io::Result<Self> {
-        let file = cgroup.join("cgroup.subtree_control");
-        if fs::read_to_string(&file)?.split_whitespace().any(|there| there == name) {
-            return Ok(Self(None));
-        }
-        fs::write(&file, format!("+{name}"))?;
-        Ok(Self(Some((file, name))))
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        if let Some((file, name)) = &self.0
-            && let Err(error) = fs::write(file, format!("-{name}"))
-        {
-            eprintln!("-{name} to {}: {error}", file.display());
-        }
-    }
-}
 
 #[test]
 fn c1_the_errors_of_into_cgroup_arrive() {

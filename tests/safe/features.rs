@@ -1,16 +1,21 @@
 //! What clone3(2) alone can express, through the builder.
 
-use crate::common::skip;
+use crate::common::cgroup::{Cgroup, root};
+use crate::common::{release, skip};
 use crate::program::{Way, if_allowed, passes, shares_memory};
 use clone_trampoline::{Builder, Error, SafeFlags, Stage};
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::AsFd;
 
-/// The value, or None, counted as a skip, where the kernel does not know the feature or forbids it.
+/// The value, or None, counted as a skip, where the feature is forbidden or the kernel is older than it.
 #[track_caller]
-fn if_known<T>(result: Result<T, Error>) -> Option<T> {
+fn if_known<T>(since: (u32, u32), result: Result<T, Error>) -> Option<T> {
     match result {
-        Err(error) if error.stage() == Stage::Clone3 && error.raw_os_error() == libc::EINVAL => {
+        Err(error)
+            if error.stage() == Stage::Clone3
+                && error.raw_os_error() == libc::EINVAL
+                && release() < since =>
+        {
             assert!(error.hint().unwrap().contains("and Linux"), "{error}");
             skip(&error.to_string());
             None
@@ -31,7 +36,9 @@ fn nnp_is_the_childs_alone() {
     }
     let before = no_new_privs();
     for way in Way::BOTH {
-        let Some(inside) = if_known(way.run_with(&Builder::new().flags(SafeFlags::NNP), no_new_privs)) else {
+        let Some(inside) =
+            if_known((7, 1), way.run_with(&Builder::new().flags(SafeFlags::NNP), no_new_privs))
+        else {
             return;
         };
         assert_eq!((inside, no_new_privs()), (1, before), "{way:?}");
@@ -46,7 +53,7 @@ fn empty_mntns_has_an_empty_root() {
     for way in Way::BOTH {
         let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::EMPTY_MNTNS);
         let seen = way.run_with(&builder, || (fs::exists("/").unwrap(), fs::exists("/proc").unwrap()));
-        let Some(inside) = if_known(seen) else { return };
+        let Some(inside) = if_known((7, 1), seen) else { return };
         assert_eq!(inside, (true, false), "{way:?}");
         assert!(fs::exists("/proc").unwrap());
     }
@@ -57,29 +64,26 @@ fn a_child_is_born_in_its_cgroup() {
     if !shares_memory() {
         return;
     }
-    let path = format!("/sys/fs/cgroup/clone-trampoline-{}", std::process::id());
-    if !fs::exists("/sys/fs/cgroup/cgroup.procs").unwrap() || fs::create_dir(&path).is_err() {
-        return skip("no cgroup can be made in a cgroup2 at /sys/fs/cgroup");
-    }
-    let directory = File::open(&path).unwrap();
+    let Some(Ok(cgroup)) = root().map(|root| Cgroup::of_ours(&root, "born-in")) else {
+        return skip("no cgroup can be made");
+    };
+    let directory = cgroup.open();
     let builder = Builder::new().cgroup(directory.as_fd());
     for way in Way::BOTH {
         let inside = way.run_with(&builder, || fs::read_to_string("/proc/self/cgroup").unwrap());
-        let Some(inside) = if_known(inside) else { break };
-        let name = path.rsplit('/').next().unwrap();
-        assert!(inside.contains(name), "{way:?}: {inside}");
-        assert!(!fs::read_to_string("/proc/self/cgroup").unwrap().contains(name), "{way:?}");
+        let Some(inside) = if_known((5, 7), inside) else { break };
+        assert!(inside.contains("born-in"), "{way:?}: {inside}");
+        assert!(!fs::read_to_string("/proc/self/cgroup").unwrap().contains("born-in"), "{way:?}");
     }
     // SAFETY: the closure only reads a file.
     let child = unsafe {
         builder.fork(|| {
-            i32::from(!fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("clone-")))
+            i32::from(!fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("born-in")))
         })
     };
-    if let Some(mut child) = if_known(child) {
+    if let Some(mut child) = if_known((5, 7), child) {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    fs::remove_dir(path).unwrap();
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn clear_sighand_resets_the_childs_handlers_alone() {
         unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
         let builder = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
         for way in Way::BOTH {
-            let Some(inside) = if_known(way.run_with(&builder, is_default)) else { break };
+            let Some(inside) = if_known((5, 5), way.run_with(&builder, is_default)) else { break };
             assert_eq!((inside, is_default()), (true, false), "{way:?}");
         }
     });
