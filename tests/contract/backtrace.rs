@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Trace {
-    /// Where each frame goes on, innermost first, as far as there is room.
+    /// Where each frame goes on, innermost first. The walk ends where there is no more room.
     frames: [usize; 24],
     count: usize,
     /// Call-saved registers that probe_call's frame did not get back.
@@ -21,6 +21,7 @@ struct Trace {
 }
 
 const END_OF_STACK: c_int = 5; // _URC_END_OF_STACK
+const STOP: c_int = 4; // _URC_NORMAL_STOP
 
 // The unwinder that std is linked with: it allocates nothing.
 unsafe extern "C" {
@@ -46,9 +47,9 @@ extern "C" fn one_frame(context: *mut c_void, trace: *mut Trace) -> c_int {
         if ip == 0 {
             return 0;
         }
-        if let Some(frame) = trace.frames.get_mut(trace.count) {
-            *frame = ip;
-        }
+        // Enough of a parent's: how a thread of libtest began is not for us to unwind.
+        let Some(frame) = trace.frames.get_mut(trace.count) else { return STOP };
+        *frame = ip;
         trace.count += 1;
         if in_probe_call(ip) {
             let lost = |n: &c_int| {
