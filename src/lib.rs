@@ -83,7 +83,7 @@
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
 //! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling; from libc's source) acts on the sleeping thread |
 //! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
-//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: kills the program |
+//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
 //! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it (from the kernel's source) |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
