@@ -21,7 +21,7 @@ extern "C" fn count(_: i32) {
 }
 
 /// SIGALRM every 100 us; 0: none.
-fn every(microseconds: i32) {
+fn every(microseconds: u16) {
     let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds.into() };
     let timer = libc::itimerval { it_interval: interval, it_value: interval };
     // SAFETY: a handler that counts, and a timer.

@@ -93,7 +93,7 @@ fn s10_no_handler_runs_on_the_waiting_thread() {
         CALLS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: no arguments to get wrong.
         let tid = unsafe { libc::syscall(libc::SYS_gettid) };
-        WRONG.fetch_add(u32::from(tid == LENDER.load(Ordering::Relaxed).into()), Ordering::Relaxed);
+        WRONG.fetch_add(u32::from(tid as i32 == LENDER.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
     static LENDER: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
     if !shares_memory() {
