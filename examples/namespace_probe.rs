@@ -6,7 +6,7 @@
 use clone_trampoline::{Builder, SafeFlags};
 use std::fs;
 
-fn main() -> Result<(), clone_trampoline::Error> {
+pub(crate) fn main() -> Result<(), clone_trampoline::Error> {
     let flags = SafeFlags::NEWUSER | SafeFlags::NEWUTS | SafeFlags::NEWIPC | SafeFlags::NEWNET;
     let outside = look();
     let inside: Vec<(String, String)> = Builder::new().flags(flags).call(look)?;

@@ -6,7 +6,7 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = Builder::new().share_fs(false).call(|| {
         env::set_current_dir("/proc/sys/kernel")?;
         File::open("ostype")

@@ -7,7 +7,7 @@ use clone_trampoline::{Builder, SafeFlags};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWNET);
     let (listener, mut client) = builder.call(|| {
         raise_loopback()?;

@@ -2,8 +2,26 @@
 
 use std::process::Command;
 
+mod common;
+#[path = "../examples/namespace_probe.rs"]
+mod namespace_probe;
+#[path = "../examples/shared_fd_table.rs"]
+mod shared_fd_table;
+#[path = "../examples/socket_in_netns.rs"]
+mod socket_in_netns;
 #[path = "../examples/start_thread.rs"]
 mod start_thread;
+
+#[test]
+fn what_needs_no_privileges_runs() {
+    shared_fd_table::main().expect("it works");
+    for result in [socket_in_netns::main(), namespace_probe::main().map_err(Into::into)] {
+        if let Err(error) = result {
+            assert!(error.to_string().contains("NEWUSER is refused"), "{error}");
+            common::skip(&error.to_string());
+        }
+    }
+}
 
 /// The main job: Linus's program prints its six lines.
 #[test]
