@@ -12,8 +12,8 @@ impl Builder<'_> {
     ///
     /// Like a plain function call: `f` may borrow, its value comes back as it is, its panic goes on in
     /// the caller, it runs on the caller's stack and as the caller's thread, with its thread-locals
-    /// and its locks. Nothing is allocated. The caller's thread sleeps until the child is gone, and
-    /// threads that `f` started in it are, too; other threads run on.
+    /// and its locks. Nothing is allocated, unless there are maps of ids. The caller's thread sleeps until
+    /// the child is gone, and threads that `f` started in it are, too; other threads run on.
     ///
     /// # Ends
     ///
