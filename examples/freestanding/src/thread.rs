@@ -67,7 +67,6 @@ pub(crate) fn spawn(f: fn(u32) -> u32, argument: u32) -> Result<Thread, Errno> {
     // word, which is written before the child runs and when its stack is free.
     unsafe {
         let base = map()?;
-        mprotect_above_guard(base)?;
         let block = base.byte_add(SIZE).cast::<Block>().sub(1);
         let (tid, state) = (AtomicU32::new(0), AtomicU32::new(RUNNING));
         block.write(Block {
@@ -172,23 +171,23 @@ fn base(block: *mut Block) -> *mut c_void {
     block.wrapping_add(1).wrapping_byte_sub(SIZE).cast()
 }
 
-/// A mapping that nobody can use yet.
+/// A new mapping, its lower part a guard.
 unsafe fn map() -> Result<*mut c_void, Errno> {
     // arm and i386 have mmap, too, with its arguments in memory
     #[cfg(target_pointer_width = "32")]
     const MMAP: Sysno = Sysno::mmap2;
     #[cfg(target_pointer_width = "64")]
     const MMAP: Sysno = Sysno::mmap;
-    const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
-    // SAFETY: it replaces no other mapping.
-    let base = unsafe { syscall!(MMAP, 0, SIZE, 0, MAP_PRIVATE_ANONYMOUS, -1isize, 0) }?;
-    Ok(ptr::with_exposed_provenance_mut(base))
-}
-
-unsafe fn mprotect_above_guard(base: *mut c_void) -> Result<(), Errno> {
+    const PRIVATE_ANONYMOUS: c_int = 0x22;
     const READ_WRITE: c_int = 3;
-    // SAFETY: the caller's own mapping.
-    unsafe { syscall!(Sysno::mprotect, base.byte_add(GUARD), SIZE - GUARD, READ_WRITE) }.map(drop)
+    // SAFETY: it replaces no other mapping, and what is unmapped is ours.
+    unsafe {
+        let base = syscall!(MMAP, 0, SIZE, 0, PRIVATE_ANONYMOUS, -1isize, 0)?;
+        let base = ptr::with_exposed_provenance_mut::<c_void>(base);
+        syscall!(Sysno::mprotect, base.byte_add(GUARD), SIZE - GUARD, READ_WRITE)
+            .inspect_err(|_| unmap(base))?;
+        Ok(base)
+    }
 }
 
 unsafe fn unmap(base: *mut c_void) {
