@@ -209,7 +209,8 @@ fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
 /// qemu-user makes a fork of a VM|VFORK child, or refuses it.
 #[test]
 fn s4_an_emulator_that_copies_memory_is_noticed() {
-    let emulator = format!("qemu-{}", std::env::consts::ARCH);
+    let architecture = if cfg!(target_arch = "x86") { "i386" } else { std::env::consts::ARCH };
+    let emulator = format!("qemu-{architecture}");
     let program = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(emulator);
     command.arg(program).args(["rules::copied_memory", "--exact", "--ignored", "--nocapture"]);
