@@ -84,6 +84,9 @@ fn memory_file() -> File {
     // SAFETY: a name.
     let fd = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
     assert!(fd >= 0, "memfd_create");
+    // Two processes that write at once would else write over each other.
+    // SAFETY: our own file descriptor.
+    unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_APPEND) };
     // SAFETY: a new file descriptor.
     unsafe { File::from_raw_fd(fd) }
 }
