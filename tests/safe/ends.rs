@@ -1,7 +1,9 @@
 //! S1: a child that neither returns nor panics ends the program; S6: the end of the program is the
 //! child's.
 
+use crate::common::seccomp;
 use crate::program::{End, Way, passes, program, rounds, runs, shares_memory, spawn_for_ever, until};
+use crate::signals::block;
 use clone_trampoline::{call, spawn};
 use std::fs::File;
 use std::hint::black_box;
@@ -188,6 +190,49 @@ fn s1_killed_while_a_thread_holds_stderr() {
         },
         |end| end.is_abort("was killed by signal 9"),
     );
+}
+
+/// What wait(2) says when somebody else has waited for the child. A filter says it, as a thread that waits
+/// for any child would not always be the first.
+#[test]
+fn s1_status_taken_by_somebody_else() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let end = program("ends::s1_status_taken_by_somebody_else", &format!("{way:?}"), || {
+            seccomp(libc::SYS_wait4 as u32, libc::SECCOMP_RET_ERRNO | libc::ECHILD as u32);
+            // SAFETY: ends the child.
+            let result = way.run(|| unsafe { libc::_exit(0) });
+            eprintln!("the program goes on: {result:?}");
+            exit(77)
+        });
+        if let Some(end) = end {
+            end.is_abort("somebody else waited for it");
+        }
+    }
+}
+
+/// The program dies of a signal that it ignores and has blocked.
+#[test]
+fn s1_sigabrt_is_not_held_off() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let end = program("ends::s1_sigabrt_is_not_held_off", &format!("{way:?}"), || {
+            // SAFETY: no handler of ours.
+            unsafe { libc::signal(libc::SIGABRT, libc::SIG_IGN) };
+            block(libc::SIGABRT);
+            // SAFETY: the child's own pid.
+            let result = way.run(|| unsafe { libc::kill(libc::getpid(), libc::SIGKILL) });
+            eprintln!("the program goes on: {result:?}");
+            exit(77)
+        });
+        if let Some(end) = end {
+            end.is_abort("was killed by signal 9");
+        }
+    }
 }
 
 /// The program prints the pid of its child, and ends by `end`; the child has to go, too.

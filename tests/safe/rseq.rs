@@ -1,7 +1,7 @@
 //! S9: the rseq area goes with the TLS.
 
 use crate::common::skip;
-use crate::program::{Way, shares_memory};
+use crate::program::{Way, passes, shares_memory};
 
 /// Whether the calling task has an area registered: another one is then refused.
 pub(crate) fn registered() -> bool {
@@ -38,6 +38,61 @@ fn s9_the_child_has_its_threads_area_registered() {
     assert_eq!(nested, Ok(true));
     _ = std::panic::catch_unwind(|| clone_trampoline::call(|| panic!("inside")));
     assert!(registered());
+}
+
+/// Whatever wakes the waiting thread, its CPU is not written into the area, which is the child's.
+#[cfg(target_env = "gnu")]
+#[test]
+fn s9_the_waiting_threads_cpu_is_not_the_childs() {
+    use std::mem::MaybeUninit;
+    use std::time::{Duration, Instant};
+    fn cpus() -> Vec<usize> {
+        let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+        // SAFETY: a place for the set, of which every value is one.
+        let set = unsafe {
+            libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr());
+            set.assume_init()
+        };
+        // SAFETY: bits of the set.
+        (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+    }
+    fn run_on(cpu: usize) {
+        // SAFETY: a set of one CPU.
+        unsafe {
+            let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init();
+            libc::CPU_SET(cpu, &mut set);
+            assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set), 0);
+        }
+    }
+    let has_area = registered();
+    if !shares_memory() {
+        return;
+    }
+    if !has_area {
+        return skip("libc has no rseq area");
+    }
+    let &[one, other, ..] = cpus().as_slice() else { return skip("needs two CPUs") };
+    passes("rseq::s9_the_waiting_threads_cpu_is_not_the_childs", "setresuid", || {
+        run_on(one);
+        let handle = clone_trampoline::spawn(move || {
+            run_on(other);
+            let start = Instant::now();
+            let mut wrong = 0;
+            while start.elapsed() < Duration::from_millis(300) {
+                // glibc reads it from the area.
+                // SAFETY: no arguments to get wrong.
+                wrong += u32::from(unsafe { libc::sched_getcpu() } != other as i32);
+            }
+            wrong
+        });
+        let handle = handle.unwrap();
+        while !handle.is_finished() {
+            // Libc's handler runs on the waiting thread.
+            // SAFETY: no pointers.
+            assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
+        }
+        assert_eq!(handle.join().unwrap(), 0);
+    });
 }
 
 /// What a per-CPU allocator does: increments the counter of its CPU by a restartable sequence of plain

@@ -206,25 +206,37 @@ fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
     });
 }
 
-/// qemu-user makes a fork of a VM|VFORK child, or refuses it.
-#[test]
-fn s4_an_emulator_that_copies_memory_is_noticed() {
-    let architecture = if cfg!(target_arch = "x86") { "i386" } else { std::env::consts::ARCH };
-    let emulator = format!("qemu-{architecture}");
+/// Runs `copied_memory` in an emulator.
+fn is_noticed_in(emulator: &str) {
     let program = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(emulator);
     command.arg(program).args(["rules::copied_memory", "--exact", "--ignored", "--nocapture"]);
     match command.output() {
         Ok(output) => {
             assert!(output.status.success(), "{output:?}");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("noticed"), "{output:?}");
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(stdout.contains("noticed") && !stdout.contains("the closure has run"), "{output:?}");
         }
-        Err(_) => skip("there is no qemu-user here"),
+        Err(_) => skip(&format!("there is no {emulator} here")),
     }
 }
 
+/// qemu-user refuses a VM|VFORK child without an exit signal, or makes a fork of it.
 #[test]
-#[ignore = "run by s4_an_emulator_that_copies_memory_is_noticed, in an emulator"]
+fn s4_an_emulator_that_copies_memory_is_noticed() {
+    let architecture = if cfg!(target_arch = "x86") { "i386" } else { std::env::consts::ARCH };
+    is_noticed_in(&format!("qemu-{architecture}"));
+}
+
+/// valgrind makes a fork of it. It knows most programs for x86-64 alone.
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn s4_a_copy_in_valgrind_is_noticed() {
+    is_noticed_in("valgrind");
+}
+
+#[test]
+#[ignore = "run by the tests of S4, in an emulator"]
 fn copied_memory() {
     for _ in 0..2 {
         let error = call(|| println!("the closure has run")).unwrap_err();
@@ -263,6 +275,10 @@ fn s5_a_reaper_does_not_see_the_child() {
             assert_eq!(way.run(|| 5), Ok(5));
         }
         assert_eq!(SIGNALS.load(Ordering::Relaxed), 0, "SIGCHLD");
+        // And each has been waited for.
+        // SAFETY: no place for the status.
+        let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
+        assert_eq!(left, -1, "a zombie");
     });
 }
 
@@ -329,6 +345,29 @@ fn s7_what_a_namespace_excludes_is_private() {
     // What is asked for by name is not dropped.
     let error = builder.share_fs(true).call(|| ()).unwrap_err();
     assert_eq!((error.stage(), error.raw_os_error()), (Stage::Flags, libc::EINVAL));
+}
+
+/// As in a thread.
+#[test]
+fn s7_directory_and_handlers_are_shared() {
+    if !shares_memory() {
+        return;
+    }
+    passes("rules::s7_directory_and_handlers_are_shared", "both", || {
+        for (way, directory, disposition) in
+            [(Way::Call, "/proc", libc::SIG_IGN), (Way::Spawn, "/", libc::SIG_DFL)]
+        {
+            way.run(move || {
+                std::env::set_current_dir(directory).unwrap();
+                // SAFETY: no handler of ours.
+                unsafe { libc::signal(libc::SIGUSR1, disposition) };
+            })
+            .unwrap();
+            assert_eq!(std::env::current_dir().unwrap().to_str(), Some(directory), "{way:?}");
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::signal(libc::SIGUSR1, disposition) }, disposition, "{way:?}");
+        }
+    });
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! S10: what the waiting thread lends to a spawned child, and what it does not hold up.
 
 use crate::common::limit;
-use crate::program::{passes, shares_memory};
+use crate::program::{passes, shares_memory, until};
 use clone_trampoline::{Builder, spawn};
 use std::fs;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn blocked(signal: i32) -> bool {
     }
 }
 
-fn block(signal: i32) {
+pub(crate) fn block(signal: i32) {
     let mut mask = MaybeUninit::uninit();
     // SAFETY: a mask of one signal.
     unsafe {
@@ -39,20 +39,106 @@ fn s10_the_child_has_its_callers_mask() {
     assert_eq!(inside.unwrap().join().unwrap(), (true, false, false));
 }
 
+fn has_no_signal_stack() -> bool {
+    let mut stack = MaybeUninit::<libc::stack_t>::uninit();
+    // SAFETY: a place for the answer.
+    unsafe {
+        assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
+        stack.assume_init().ss_flags & libc::SS_DISABLE != 0
+    }
+}
+
 #[test]
 fn s10_the_child_has_a_signal_stack() {
+    if shares_memory() {
+        assert!(!spawn(has_no_signal_stack).unwrap().join().unwrap());
+    }
+}
+
+/// Nobody waits for the value: its destructor runs on the thread that has waited for the child.
+#[test]
+fn s10_the_waiting_thread_gets_both_back() {
+    struct Value(Sender<(bool, bool)>);
+    impl Drop for Value {
+        fn drop(&mut self) {
+            _ = self.0.send((blocked(libc::SIGUSR2), has_no_signal_stack()));
+        }
+    }
     if !shares_memory() {
         return;
     }
-    let disabled = spawn(|| {
-        let mut stack = MaybeUninit::<libc::stack_t>::uninit();
-        // SAFETY: a place for the answer.
-        unsafe {
-            assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
-            stack.assume_init().ss_flags & libc::SS_DISABLE != 0
-        }
+    let (tell, told) = channel();
+    let (go, wait) = channel::<()>();
+    let handle = spawn(move || {
+        _ = wait.recv();
+        Value(tell)
     });
-    assert!(!disabled.unwrap().join().unwrap());
+    drop(handle.unwrap());
+    drop(go);
+    assert_eq!(told.recv_timeout(limit()), Ok((false, false)));
+}
+
+/// Libc's handler of set*id takes a signal stack if there is one: not that of the child, which is on it.
+#[test]
+fn s10_the_signal_stack_is_the_childs_alone() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static GO: AtomicBool = AtomicBool::new(false);
+    extern "C" fn handler(_: i32) {
+        BEGUN.store(true, Ordering::SeqCst);
+        while !GO.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+    }
+    if !shares_memory() {
+        return;
+    }
+    passes("signals::s10_the_signal_stack_is_the_childs_alone", "setresuid", || {
+        // SAFETY: a handler that waits, and no place for the old one.
+        unsafe {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            action.sa_sigaction = handler as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_ONSTACK;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+        }
+        // SAFETY: the child's own pid.
+        let handle = spawn(|| unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) });
+        until("the handler's begin", || BEGUN.load(Ordering::SeqCst));
+        for _ in 0..200 {
+            // SAFETY: no pointers.
+            assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
+        }
+        GO.store(true, Ordering::SeqCst);
+        assert_eq!(handle.unwrap().join().unwrap(), 0);
+    });
+}
+
+/// The waiting thread makes no system call that fails, interrupted or not: errno is in the child's TLS.
+#[test]
+fn s10_errno_is_the_childs() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static GO: AtomicBool = AtomicBool::new(false);
+    if !shares_memory() {
+        return;
+    }
+    passes("signals::s10_errno_is_the_childs", "setresuid", || {
+        let handle = spawn(|| {
+            // SAFETY: errno of this thread.
+            unsafe { *libc::__errno_location() = 77 };
+            BEGUN.store(true, Ordering::SeqCst);
+            while !GO.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            // SAFETY: as above.
+            unsafe { *libc::__errno_location() }
+        });
+        until("the closure's begin", || BEGUN.load(Ordering::SeqCst));
+        for _ in 0..200 {
+            // SAFETY: no pointers.
+            assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
+        }
+        GO.store(true, Ordering::SeqCst);
+        assert_eq!(handle.unwrap().join().unwrap(), 77);
+    });
 }
 
 /// A field of /proc/self/task/TID/status of the thread whose name is given, as a number.
