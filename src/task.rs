@@ -262,7 +262,8 @@ impl Signals {
         let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
         // SAFETY: places for what is stored. libc's set of all signals leaves out those that libc
         // itself needs: set*id of another thread waits until each thread has handled one. Its handler
-        // may thus run on this thread; it uses neither errno nor the alternate stack.
+        // may thus run on this thread. It does not touch errno, and takes the alternate stack if there is
+        // one, which is the child's now: hence none.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), mask.as_mut_ptr());

@@ -41,7 +41,7 @@ fn call_does_not_allocate() {
     let builder = Builder::new();
     let before = ALLOCATIONS.get();
     let inside = builder.call(|| {
-        drop(Box::new(1));
+        drop(std::hint::black_box(Box::new(1)));
         ALLOCATIONS.get()
     });
     assert_eq!(inside, Ok(before + 1), "the closure's own is seen");
@@ -81,13 +81,13 @@ fn a_small_stack_is_as_large_as_asked() {
     }
     const SIZE: usize = 256 * 1024;
     let used = Builder::new().stack_size(SIZE).spawn(|| {
-        let here = std::hint::black_box(1_u8);
-        let below = |distance| (&raw const here).cast_mut().wrapping_sub(distance);
+        let local = std::hint::black_box(1_u8);
+        let here = (&raw const local).expose_provenance();
         for distance in (4096..SIZE - 16 * 1024).step_by(1024) {
             // SAFETY: the unused part of this stack.
-            unsafe { below(distance).write_volatile(2) };
+            unsafe { std::ptr::with_exposed_provenance_mut::<u8>(here - distance).write_volatile(2) };
         }
-        here
+        local
     });
     assert_eq!(used.unwrap().join().unwrap(), 1);
     // None is too small.
