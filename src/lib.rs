@@ -81,20 +81,22 @@
 //! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
 //! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD` |
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
-//! | `pthread_kill` of a thread of the parent | `ESRCH`; what else goes by tid (affinity, scheduling; from libc's source) acts on the sleeping thread |
+//! | `pthread_kill` of a thread of the parent | glibc: `ESRCH` |
+//! | What else goes by `pthread_self` (affinity, scheduling) | acts on the sleeping thread |
 //! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
 //! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
-//! | Timers, alarm(2), getrusage(2), perf | are the child's; io_uring requests submitted inside end with it (from the kernel's source) |
+//! | Timers, alarm(2), getrusage(2), counters of perf_event_open(2) | are the child's |
+//! | An io_uring request submitted inside that waits for its file | ends with `ECANCELED`, and says so only when the file is ready |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
 //! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |
-//! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source) |
-//! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source) |
+//! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source: `de_thread` gives it the tid that the child looks for) |
+//! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source: `zap_threads`) |
 //!
-//! In `call` alone, whose caller sleeps uninterruptibly: after Ctrl-Z the shell is not told before
-//! somebody sends `SIGCONT`; set*id of another thread waits for the call's end. Long or interactive work
-//! belongs in `spawn`, where both work, and so does work inside async code. On aarch64, call it with ZA
-//! off.
+//! In `call` alone, whose caller sleeps uninterruptibly: Ctrl-Z stops the closure, of which the shell is not
+//! told, and it takes somebody's `SIGCONT` to go on (tests/safe/signals.rs); set*id of another thread waits
+//! for the call's end. Long or interactive work belongs in `spawn`, where both work, and so does work inside
+//! async code. On aarch64, call it with ZA off.
 //!
 //! ## System calls
 //!

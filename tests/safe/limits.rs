@@ -1,15 +1,25 @@
 //! What still differs from a thread: the known limits in the docs, each as it is today.
 
-use crate::common::skip;
+use crate::common::{Stack, limit, page, skip};
 use crate::program::{Way, passes, program, runs, shares_memory, until};
 use clone_trampoline::{call, spawn};
+use linux_raw_sys::io_uring as uring;
+use std::ffi::c_int;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem::{MaybeUninit, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+/// glibc asks for the tid in the caller's process, musl for the tid alone.
 #[test]
 fn pthread_kill_of_a_thread_of_the_parent_is_esrch() {
-    if !shares_memory() || cfg!(not(target_env = "gnu")) {
+    if !shares_memory() {
         return;
     }
     let sleeper = thread::spawn(thread::park);
@@ -17,9 +27,62 @@ fn pthread_kill_of_a_thread_of_the_parent_is_esrch() {
     let result = call(|| unsafe {
         libc::pthread_kill(std::os::unix::thread::JoinHandleExt::as_pthread_t(&sleeper) as libc::pthread_t, 0)
     });
-    assert_eq!(result, Ok(libc::ESRCH));
+    assert_eq!(result, Ok(if cfg!(target_env = "musl") { 0 } else { libc::ESRCH }));
     sleeper.thread().unpark();
     sleeper.join().unwrap();
+}
+
+/// Whom libc's other functions mean by pthread_self: the thread that sleeps, by its tid.
+#[test]
+fn scheduling_of_oneself_is_the_sleeping_threads() {
+    fn policy() -> c_int {
+        // SAFETY: no pointers. musl's own function has no answer.
+        unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) as c_int }
+    }
+    if !shares_memory() {
+        return;
+    }
+    passes("limits::scheduling_of_oneself_is_the_sleeping_threads", "call", || {
+        let inside = call(|| {
+            // SAFETY: all zeros are parameters, and those of a policy that anybody may take.
+            let errno =
+                unsafe { libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_BATCH, &zeroed()) };
+            (errno, policy())
+        });
+        assert_eq!(inside, Ok((0, libc::SCHED_OTHER)));
+        assert_eq!(policy(), libc::SCHED_BATCH);
+    });
+}
+
+#[test]
+fn affinity_of_oneself_is_the_sleeping_threads() {
+    fn cpus() -> (libc::cpu_set_t, c_int) {
+        // SAFETY: a place for the set, which is all zeros where nothing is stored.
+        unsafe {
+            let mut set = zeroed();
+            assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
+            (set, libc::CPU_COUNT(&set))
+        }
+    }
+    if !shares_memory() {
+        return;
+    }
+    let (all, count) = cpus();
+    if count < 2 {
+        return skip("needs two CPUs");
+    }
+    passes("limits::affinity_of_oneself_is_the_sleeping_threads", "call", || {
+        let inside = call(|| {
+            // SAFETY: a set of one CPU that there is.
+            let errno = unsafe {
+                let mut one = zeroed();
+                libc::CPU_SET((0..).find(|&cpu| libc::CPU_ISSET(cpu, &all)).unwrap(), &mut one);
+                libc::pthread_setaffinity_np(libc::pthread_self(), size_of_val(&one), &one)
+            };
+            (errno, cpus().1)
+        });
+        assert_eq!((inside, cpus().1), (Ok((0, count)), 1));
+    });
 }
 
 /// The kernel knows the owner of a contended mutex with priority inheritance by its tid.
@@ -31,7 +94,7 @@ fn a_contended_pi_mutex_stays_locked() {
     // SAFETY: that is what it is for.
     unsafe impl Sync for Mutex {}
     static MUTEX: Mutex = Mutex(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
-    if !shares_memory() || cfg!(not(target_env = "gnu")) {
+    if !shares_memory() {
         return;
     }
     let end = program("limits::a_contended_pi_mutex_stays_locked", "call", || {
@@ -64,7 +127,11 @@ fn a_contended_pi_mutex_stays_locked() {
     });
     if let Some(end) = end {
         end.is_exit(0);
-        assert!(end.stderr.contains(&format!("limit Ok((0, {})) {}", libc::EPERM, libc::EBUSY)), "{end:?}");
+        let lock = if cfg!(target_env = "musl") { libc::EBUSY } else { 0 };
+        assert!(
+            end.stderr.contains(&format!("limit Ok(({lock}, {})) {}", libc::EPERM, libc::EBUSY)),
+            "{end:?}"
+        );
     }
 }
 
@@ -90,15 +157,22 @@ fn set_id_by_another_thread_waits_for_a_call() {
         return;
     }
     passes("limits::set_id_by_another_thread_waits_for_a_call", "call", || {
+        static INSIDE: AtomicBool = AtomicBool::new(false);
+        static OVER: AtomicBool = AtomicBool::new(false);
         let other = thread::spawn(|| {
-            thread::sleep(Duration::from_millis(100));
-            let start = Instant::now();
+            until("the call", || INSIDE.load(Ordering::SeqCst));
             // SAFETY: no pointers.
             unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
-            start.elapsed()
+            assert!(OVER.load(Ordering::SeqCst));
         });
-        call(|| thread::sleep(Duration::from_millis(500))).unwrap();
-        assert!(other.join().unwrap() > Duration::from_millis(200));
+        let closure = || {
+            INSIDE.store(true, Ordering::SeqCst);
+            // Time in which it does not come back.
+            thread::sleep(Duration::from_millis(300));
+            OVER.store(true, Ordering::SeqCst);
+        };
+        call(closure).unwrap();
+        other.join().unwrap();
     });
 }
 
@@ -159,6 +233,213 @@ fn timers_are_the_childs() {
     });
 }
 
+/// Page faults of these tests: fresh memory, touched page by page.
+const FAULTS: u64 = 64;
+
+fn fault() {
+    let fresh = Stack::of(FAULTS as usize * page());
+    for n in 0..FAULTS as usize {
+        // SAFETY: within the mapping.
+        unsafe { fresh.base.add(n * page()).write_volatile(1) };
+    }
+}
+
+#[test]
+fn getrusage_is_the_childs() {
+    fn faults() -> u64 {
+        let mut usage = MaybeUninit::uninit();
+        // SAFETY: a place for the answer, all of which is stored.
+        unsafe {
+            assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
+            usage.assume_init().ru_minflt as u64
+        }
+    }
+    if !shares_memory() {
+        return;
+    }
+    fault();
+    assert!(faults() >= FAULTS);
+    for way in Way::BOTH {
+        let inside = way.run(faults).unwrap();
+        assert!(inside < FAULTS, "{way:?}: {inside}");
+    }
+}
+
+/// A counter of the calling task's page faults. None: the kernel or a filter refuses, which is skipped.
+fn counter() -> Option<File> {
+    /// Its first version, which every kernel takes.
+    #[repr(C)]
+    struct Attributes {
+        kind: u32,
+        size: u32,
+        config: u64,
+        unused: [u64; 3],
+        flags: u64,
+        unused_too: [u64; 2],
+    }
+    const SOFTWARE: u32 = 1;
+    const PAGE_FAULTS: u64 = 2;
+    // Bits 5 and 6 of a C bit-field: neither the kernel's nor a hypervisor's.
+    const FLAGS: u64 = 3 << 5;
+    let attributes = Attributes {
+        kind: SOFTWARE,
+        size: size_of::<Attributes>() as u32,
+        config: PAGE_FAULTS,
+        unused: [0; 3],
+        flags: if cfg!(target_endian = "big") { FLAGS.reverse_bits() } else { FLAGS },
+        unused_too: [0; 2],
+    };
+    let of_caller = 0;
+    let (any_cpu, no_group, cloexec) = (-1, -1, 8);
+    // SAFETY: attributes of the size they tell.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_perf_event_open, &attributes, of_caller, any_cpu, no_group, cloexec)
+    };
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        // SAFETY: a new file descriptor.
+        _ if fd >= 0 => Some(unsafe { File::from_raw_fd(fd as c_int) }),
+        Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => {
+            skip(&format!("perf_event_open: {error}"));
+            None
+        }
+        _ => panic!("perf_event_open: {error}"),
+    }
+}
+
+fn count(counter: &File) -> u64 {
+    let mut value = [0; 8];
+    let mut counter = counter;
+    assert_eq!(counter.read(&mut value).unwrap(), 8);
+    u64::from_ne_bytes(value)
+}
+
+#[test]
+fn perf_counters_are_of_one_side_alone() {
+    if !shares_memory() {
+        return;
+    }
+    let Some(callers) = counter() else { return };
+    fault();
+    let before = count(&callers);
+    assert!(before >= FAULTS, "{before}");
+    let childs = call(|| {
+        let childs = counter().expect("as outside");
+        fault();
+        fault();
+        childs
+    });
+    let during = count(&callers) - before;
+    assert!(during < FAULTS, "{during}");
+    let childs = childs.unwrap();
+    let inside = count(&childs);
+    assert!(inside >= 2 * FAULTS, "{inside}");
+    fault();
+    assert_eq!(count(&childs), inside);
+}
+
+/// One entry each way: what is submitted is always the first, and so is the next that completes.
+struct Ring {
+    file: File,
+    /// Those that the kernel shares: indices, requests and completions.
+    tail: *mut AtomicU32,
+    request: *mut uring::io_uring_sqe,
+    head: *mut AtomicU32,
+    completed: *mut AtomicU32,
+    completions: *mut uring::io_uring_cqe,
+    entries: u32,
+}
+
+impl Ring {
+    /// None: the kernel or a filter refuses, which is skipped.
+    fn new() -> Option<Self> {
+        // SAFETY: all zeros are parameters, and a place for the kernel's.
+        let (fd, params) = unsafe {
+            let mut params: uring::io_uring_params = zeroed();
+            (libc::syscall(libc::SYS_io_uring_setup, 1, &mut params), params)
+        };
+        let error = io::Error::last_os_error();
+        if fd < 0 && matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) {
+            skip(&format!("io_uring_setup: {error}"));
+            return None;
+        }
+        assert!(fd >= 0, "io_uring_setup: {error}");
+        // A page of each is enough, and stays mapped.
+        let map = |offset: u32| {
+            let (prot, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+            // SAFETY: a new mapping replaces nothing.
+            let base = unsafe { libc::mmap(ptr::null_mut(), page(), prot, shared, fd as c_int, offset as _) };
+            assert_ne!(base, libc::MAP_FAILED, "{offset:#x}: {}", io::Error::last_os_error());
+            base.cast::<u8>()
+        };
+        let (sq, cq) = (map(uring::IORING_OFF_SQ_RING), map(uring::IORING_OFF_CQ_RING));
+        // SAFETY: a new file descriptor, and the offsets that the kernel tells.
+        unsafe {
+            Some(Self {
+                file: File::from_raw_fd(fd as c_int),
+                tail: sq.add(params.sq_off.tail as usize).cast(),
+                request: map(uring::IORING_OFF_SQES).cast(),
+                head: cq.add(params.cq_off.head as usize).cast(),
+                completed: cq.add(params.cq_off.tail as usize).cast(),
+                completions: cq.add(params.cq_off.cqes as usize).cast(),
+                entries: params.cq_entries,
+            })
+        }
+    }
+
+    /// Asks for one byte of a file.
+    fn read(&self, file: c_int, byte: *mut u8) {
+        // SAFETY: the kernel reads the entry within the call, as it is the first: the array of indices
+        // is all zeros.
+        unsafe {
+            *self.request = zeroed();
+            (*self.request).opcode = uring::io_uring_op::IORING_OP_READ as u8;
+            (*self.request).fd = file;
+            (*self.request).__bindgen_anon_2.addr = byte as u64;
+            (*self.request).len = 1;
+            (*self.tail).fetch_add(1, Ordering::Release);
+            let ring = self.file.as_raw_fd();
+            let submitted = libc::syscall(libc::SYS_io_uring_enter, ring, 1, 0, 0, ptr::null::<u8>(), 0);
+            assert_eq!(submitted, 1, "{}", io::Error::last_os_error());
+        }
+    }
+
+    /// The result of the next request that completes.
+    fn result(&self) -> i32 {
+        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd; the kernel has filled the entries up to `completed`.
+        unsafe {
+            assert_eq!(libc::poll(&mut poll, 1, limit().as_millis() as c_int), 1, "no completion");
+            let head = (*self.head).load(Ordering::Relaxed);
+            assert_ne!((*self.completed).load(Ordering::Acquire), head);
+            let result = (*self.completions.add((head % self.entries) as usize)).res;
+            (*self.head).store(head + 1, Ordering::Release);
+            result
+        }
+    }
+}
+
+/// It is told at the latest when its file is ready, and takes nothing of that.
+#[test]
+fn io_uring_requests_submitted_inside_are_cancelled() {
+    if !shares_memory() {
+        return;
+    }
+    let Some(ring) = Ring::new() else { return };
+    let (file, mut other) = UnixStream::pair().unwrap();
+    let mut byte = 0;
+    ring.read(file.as_raw_fd(), &mut byte);
+    other.write_all(b"1").unwrap();
+    assert_eq!((ring.result(), byte), (1, b'1'));
+
+    call(|| ring.read(file.as_raw_fd(), &mut byte)).unwrap();
+    other.write_all(b"2").unwrap();
+    assert_eq!((ring.result(), byte), (-libc::ECANCELED, b'1'));
+    let mut left = [0];
+    (&file).read_exact(&mut left).unwrap();
+    assert_eq!(&left, b"2");
+}
+
 /// Whether another uid can be taken; raw, so that libc tells no other thread.
 fn take_uid(uid: u32) -> bool {
     // SAFETY: no pointers.
@@ -190,7 +471,8 @@ fn changed_credentials_clear_the_parent_death_signal() {
 }
 
 /// glibc makes a change of ids known to all threads that it knows of by their tids, which are not the
-/// child's. musl does the same, and waits for the answer of one that sleeps: for ever, as was seen.
+/// child's. musl does the same, and waits for the answer of one that sleeps:
+/// see the next test.
 #[cfg(target_env = "gnu")]
 #[test]
 fn set_id_in_a_thread_of_the_child_is_not_the_main_contexts() {
@@ -210,4 +492,29 @@ fn set_id_in_a_thread_of_the_child_is_not_the_main_contexts() {
         });
         assert_eq!(seen, Ok((0, 0)));
     });
+}
+
+/// And the thread that sleeps will not wake either: libc's signal waits for it.
+#[cfg(target_env = "musl")]
+#[test]
+fn set_id_in_a_thread_of_the_child_never_returns() {
+    use std::os::unix::process::ExitStatusExt;
+    if !shares_memory() {
+        return;
+    }
+    let end = program("limits::set_id_in_a_thread_of_the_child_never_returns", "call", || {
+        _ = call(|| {
+            // SAFETY: no pointers.
+            let set = thread::spawn(|| unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) });
+            thread::sleep(Duration::from_millis(300));
+            if !set.is_finished() {
+                // SAFETY: the program's own pid.
+                unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
+                set.join().unwrap();
+            }
+        });
+    });
+    if let Some(end) = end {
+        assert_eq!(end.status.signal(), Some(libc::SIGKILL), "{end:?}");
+    }
 }

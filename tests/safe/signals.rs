@@ -1,11 +1,13 @@
 //! S10: what the waiting thread lends to a spawned child, and what it does not hold up.
 
-use crate::common::limit;
+use crate::common::{Shared, limit};
 use crate::program::{passes, shares_memory, until};
-use clone_trampoline::{Builder, spawn};
-use std::fs;
+use clone_trampoline::{Builder, call, spawn};
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -181,7 +183,7 @@ fn s10_no_handler_runs_on_the_waiting_thread() {
         let tid = unsafe { libc::syscall(libc::SYS_gettid) };
         WRONG.fetch_add(u32::from(tid as i32 == LENDER.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
-    static LENDER: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
+    static LENDER: AtomicI32 = AtomicI32::new(0);
     if !shares_memory() {
         return;
     }
@@ -241,74 +243,135 @@ fn say(text: &str) {
     unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
 }
 
+/// A terminal, in whose session a shell waits for one job.
+struct Terminal {
+    file: File,
+    shell: i32,
+    seen: String,
+}
+
+impl Terminal {
+    /// The job is `work`, in a process of its own. The shell says how it stops and ends, and lets it go on.
+    fn with_job(work: impl FnOnce()) -> Self {
+        let mut terminal = 0;
+        let null = std::ptr::null_mut::<libc::c_char>;
+        // SAFETY: the child of forkpty has one thread and does what a shell's job does.
+        let shell =
+            unsafe { libc::forkpty(&mut terminal, null(), std::ptr::null_mut(), std::ptr::null_mut()) };
+        if shell == 0 {
+            // SAFETY: a job of its own, in the foreground of the new terminal, whose shell is this process.
+            unsafe {
+                let job = libc::fork();
+                if job == 0 {
+                    libc::setpgid(0, 0);
+                    libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+                    libc::tcsetpgrp(0, libc::getpgrp());
+                    work();
+                    libc::_exit(42);
+                }
+                let mut status = 0;
+                while libc::waitpid(job, &mut status, libc::WUNTRACED) == job && libc::WIFSTOPPED(status) {
+                    say("stopped");
+                    libc::kill(-job, libc::SIGCONT);
+                }
+                let exit = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42;
+                say(if exit { "exit 42" } else { "died" });
+                libc::_exit(0);
+            }
+        }
+        assert!(shell > 0, "forkpty");
+        // SAFETY: a new file descriptor.
+        Self { file: unsafe { File::from_raw_fd(terminal) }, shell, seen: String::new() }
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + limit();
+        while !self.seen.contains(text) {
+            let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: one pollfd.
+            unsafe { libc::poll(&mut poll, 1, 100) };
+            if poll.revents & libc::POLLIN != 0 {
+                let mut buffer = [0; 256];
+                let n = self.file.read(&mut buffer).unwrap_or(0);
+                self.seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+            if Instant::now() > deadline {
+                // SAFETY: the shell and its job.
+                unsafe { libc::kill(-self.shell, libc::SIGKILL) };
+                panic!("{text:?} is not in {:?}", self.seen);
+            }
+        }
+    }
+
+    fn types(&mut self, text: &str) {
+        self.file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The shell has gone.
+    fn ends(self) {
+        crate::common::wait(self.shell as isize);
+    }
+}
+
+fn read_line() {
+    _ = std::io::stdin().read_line(&mut String::new());
+}
+
 /// Ctrl-Z on a terminal while a spawned child lives: the shell sees the stop at once, and fg goes on.
 #[test]
 fn s10_a_terminal_can_stop_it() {
     if !shares_memory() {
         return;
     }
-    let mut terminal = 0;
-    let null = std::ptr::null_mut::<libc::c_char>;
-    // SAFETY: the child of forkpty has one thread and does what a shell's job does.
-    let pid = unsafe { libc::forkpty(&mut terminal, null(), std::ptr::null_mut(), std::ptr::null_mut()) };
-    if pid == 0 {
-        // SAFETY: a job of its own, in the foreground of the new terminal, whose shell is this process.
-        unsafe {
-            let job = libc::fork();
-            if job == 0 {
-                libc::setpgid(0, 0);
-                libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-                libc::tcsetpgrp(0, libc::getpgrp());
-                let handle = spawn(|| {
-                    say("ready");
-                    std::io::stdin().read_line(&mut String::new())
-                });
-                _ = handle.unwrap().join();
-                libc::_exit(42);
-            }
-            let mut status = 0;
-            libc::waitpid(job, &mut status, libc::WUNTRACED);
-            say(if libc::WIFSTOPPED(status) { "stopped" } else { "ended" });
-            libc::kill(-job, libc::SIGCONT);
-            libc::waitpid(job, &mut status, 0);
-            say(if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42 { "exit 42" } else { "died" });
-            libc::_exit(0);
-        }
+    let mut terminal = Terminal::with_job(|| {
+        let handle = spawn(|| {
+            say("ready");
+            read_line();
+        });
+        _ = handle.unwrap().join();
+    });
+    terminal.wait_for("ready");
+    terminal.types("\x1a");
+    terminal.wait_for("stopped");
+    terminal.types("\n");
+    terminal.wait_for("exit 42");
+    terminal.ends();
+}
+
+/// A known limit: in `call` the closure stops, and the job does not, as its thread sleeps in the kernel.
+/// What the shell waits for does not come, until somebody else sends SIGCONT.
+#[test]
+fn a_terminals_shell_is_not_told_that_a_call_stops() {
+    if !shares_memory() {
+        return;
     }
-    assert!(pid > 0, "forkpty");
-    let mut seen = String::new();
-    let mut wait_for = |text: &str| {
-        let deadline = Instant::now() + limit();
-        while !seen.contains(text) {
-            let mut poll = libc::pollfd { fd: terminal, events: libc::POLLIN, revents: 0 };
-            let mut buffer = [0_u8; 256];
-            // SAFETY: one pollfd, and a buffer.
-            let n = unsafe {
-                libc::poll(&mut poll, 1, 100);
-                if poll.revents & libc::POLLIN == 0 {
-                    0
-                } else {
-                    libc::read(terminal, buffer.as_mut_ptr().cast(), 256)
-                }
-            };
-            seen.push_str(&String::from_utf8_lossy(&buffer[..n.max(0) as usize]));
-            if Instant::now() > deadline {
-                // SAFETY: the child and its job.
-                unsafe { libc::kill(-pid, libc::SIGKILL) };
-                panic!("{text:?} is not in {seen:?}");
-            }
-        }
+    let child = Shared::new(AtomicI32::new(0));
+    let job = Shared::new(AtomicI32::new(0));
+    let mut terminal = Terminal::with_job(|| {
+        job.store(std::process::id() as i32, Ordering::SeqCst);
+        _ = call(|| {
+            child.store(std::process::id() as i32, Ordering::SeqCst);
+            say("ready");
+            read_line();
+        });
+    });
+    terminal.wait_for("ready");
+    let (child, job) = (child.load(Ordering::SeqCst), job.load(Ordering::SeqCst));
+    let status = |pid: i32, field: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(field));
+        value.unwrap().trim().to_owned()
     };
-    let write = |bytes: &[u8]| {
-        // SAFETY: a buffer and its length.
-        unsafe { libc::write(terminal, bytes.as_ptr().cast(), bytes.len()) };
-    };
-    wait_for("ready");
-    write(b"\x1a");
-    wait_for("stopped");
-    write(b"\n");
-    wait_for("exit 42");
-    crate::common::wait(pid as isize);
-    // SAFETY: the terminal of forkpty.
-    unsafe { libc::close(terminal) };
+    terminal.types("\x1a");
+    until("the closure's stop", || status(child, "State:").starts_with('T'));
+    let stop = format!("{:016x}", 1 << (libc::SIGTSTP - 1));
+    until("the job's signal", || status(job, "ShdPnd:") == stop);
+    assert_eq!(status(job, "State:"), "D (disk sleep)");
+    // SAFETY: the job.
+    unsafe { libc::kill(-job, libc::SIGCONT) };
+    terminal.types("\n");
+    terminal.wait_for("exit 42");
+    assert!(!terminal.seen.contains("stopped"), "{:?}", terminal.seen);
+    terminal.ends();
 }
