@@ -6,11 +6,15 @@
 //!
 //! Neither criterion nor divan: both do one operation to its end before the next, seconds apart, and
 //! the ratios of two such runs differ by more than the goals that they are to show.
+//!
+//! System calls are counted by strace(1), if there is one, which runs this program again: with three
+//! numbers it does the operation of the second one's row as often as the third says.
 
 use clone_trampoline::raw::clone_trampoline;
 use clone_trampoline::{Builder, CloneFlags, call, spawn};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::hint::black_box;
+use std::process::{Command, Stdio};
 use std::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,7 +106,8 @@ const GOALS: [(&str, usize, usize, f64); 4] = [
 ];
 
 fn main() {
-    let megabytes = std::env::args().find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(10);
+    let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let megabytes = numbers.first().copied().unwrap_or(10);
     let memory = black_box(vec![1_u8; megabytes << 20]);
     let mut stack = vec![0_u128; SIZE / 16];
     let top: *mut c_void = stack.as_mut_ptr_range().end.cast();
@@ -130,6 +135,13 @@ fn main() {
             Box::new(|| Builder::new().without_pidfd().spawn(|| ()).expect("spawn").join().expect("join")),
         ),
     ];
+    if let [_, row, count] = numbers[..] {
+        for _ in 0..count {
+            operations.get_mut(row).map_or(&mut fork as &mut dyn FnMut(), |(_, operation)| operation)();
+        }
+        return;
+    }
+    let syscalls: Vec<_> = (0..=operations.len()).map(syscalls).collect();
     for threads in 1..=2 {
         if threads == 2 {
             // It sleeps: what counts is that libc knows of it.
@@ -146,13 +158,14 @@ fn main() {
             operations.iter_mut().map(|(_, operation)| faults(operation)).collect();
         all_faults.push(faults(&mut fork));
         println!("\n{megabytes} MB touched, {threads} thread(s)\n");
-        println!("| | us | ratio | page faults |\n| --- | --- | --- | --- |");
+        println!("| | us | ratio | page faults | system calls |\n| --- | --- | --- | --- | --- |");
         let names = operations.iter().map(|(name, _)| *name).chain(["fork"]);
-        for ((name, taken), faults) in names.zip(times.iter().chain(&forks)).zip(all_faults) {
+        let counts = all_faults.iter().zip(&syscalls);
+        for ((name, taken), (faults, syscalls)) in names.zip(times.iter().chain(&forks)).zip(counts) {
             // Of the same round, where there is one.
             let ratios = taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor);
             println!(
-                "| {name} | {:.1} | {:.2} | {faults:.1} |",
+                "| {name} | {:.1} | {:.2} | {faults:.1} | {syscalls} |",
                 median(taken.iter().copied()),
                 median(ratios)
             );
@@ -201,6 +214,27 @@ fn faults(operation: &mut dyn FnMut()) -> f64 {
         operation();
     }
     (so_far() - before) as f64 / f64::from(COUNT)
+}
+
+/// System calls that the operation of a row takes, in a process of one thread and its child.
+fn syscalls(row: usize) -> String {
+    const COUNT: usize = 100;
+    let made = |count: usize| {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/stderr"]).arg(std::env::current_exe().ok()?);
+        command.args(["0".into(), row.to_string(), count.to_string()]).stdout(Stdio::null());
+        let trace = String::from_utf8(command.output().ok()?.stderr).ok()?;
+        // A pid and a call's name; not what else becomes of a task, nor a call that goes on.
+        let is_call = |line: &&str| {
+            line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_alphabetic))
+        };
+        Some(trace.lines().filter(is_call).count() as f64)
+    };
+    // What the program itself makes, and the first of its operations, is in both.
+    match (made(COUNT), made(2 * COUNT)) {
+        (Some(once), Some(twice)) => format!("{:.1}", (twice - once) / COUNT as f64),
+        _ => "-".into(),
+    }
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
