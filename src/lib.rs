@@ -87,7 +87,7 @@
 //! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
 //! | Timers, alarm(2), getrusage(2), counters of perf_event_open(2) | are the child's |
-//! | An io_uring request submitted inside that waits for its file | ends with `ECANCELED`, and says so only when the file is ready |
+//! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
 //! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |
 //! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source: `de_thread` gives it the tid that the child looks for) |

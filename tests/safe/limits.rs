@@ -93,6 +93,8 @@ fn a_contended_pi_mutex_stays_locked() {
     struct Mutex(UnsafeCell<libc::pthread_mutex_t>);
     // SAFETY: that is what it is for.
     unsafe impl Sync for Mutex {}
+    static HELD: AtomicBool = AtomicBool::new(false);
+    static CHILD: AtomicU32 = AtomicU32::new(0);
     static MUTEX: Mutex = Mutex(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
     if !shares_memory() {
         return;
@@ -108,17 +110,22 @@ fn a_contended_pi_mutex_stays_locked() {
         }
         let holder = thread::spawn(|| {
             // SAFETY: as above.
-            unsafe {
-                libc::pthread_mutex_lock(MUTEX.0.get());
-                thread::sleep(Duration::from_millis(100));
-                libc::pthread_mutex_unlock(MUTEX.0.get());
-            }
+            unsafe { libc::pthread_mutex_lock(MUTEX.0.get()) };
+            HELD.store(true, Ordering::SeqCst);
+            let stat = |pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            until("the child's sleep, or its end", || {
+                let pid = CHILD.load(Ordering::SeqCst);
+                pid != 0 && (stat(pid).contains(") S ") || !runs(pid as i32))
+            });
+            // SAFETY: as above.
+            unsafe { libc::pthread_mutex_unlock(MUTEX.0.get()) };
         });
-        thread::sleep(Duration::from_millis(30));
-        // SAFETY: as above.
-        let inside = call(|| unsafe {
+        until("the lock", || HELD.load(Ordering::SeqCst));
+        let inside = call(|| {
+            CHILD.store(std::process::id(), Ordering::SeqCst);
             let mutex = MUTEX.0.get();
-            (libc::pthread_mutex_lock(mutex), libc::pthread_mutex_unlock(mutex))
+            // SAFETY: as above.
+            unsafe { (libc::pthread_mutex_lock(mutex), libc::pthread_mutex_unlock(mutex)) }
         });
         holder.join().unwrap();
         // SAFETY: as above.
@@ -289,11 +296,10 @@ fn counter() -> Option<File> {
         flags: if cfg!(target_endian = "big") { FLAGS.reverse_bits() } else { FLAGS },
         unused_too: [0; 2],
     };
-    let of_caller = 0;
-    let (any_cpu, no_group, cloexec) = (-1, -1, 8);
+    let (of_caller, any_cpu, no_group, no_flags) = (0, -1, -1, 0_usize);
     // SAFETY: attributes of the size they tell.
     let fd = unsafe {
-        libc::syscall(libc::SYS_perf_event_open, &attributes, of_caller, any_cpu, no_group, cloexec)
+        libc::syscall(libc::SYS_perf_event_open, &attributes, of_caller, any_cpu, no_group, no_flags)
     };
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
