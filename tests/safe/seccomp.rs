@@ -174,6 +174,8 @@ const THREAD: &[c_long] = &[
     libc::SYS_futex,
     #[cfg(target_pointer_width = "32")]
     422, // futex_time64
+    // std's channel, before it sleeps
+    libc::SYS_sched_yield,
     libc::SYS_sigaltstack,
     libc::SYS_rt_sigprocmask,
 ];
