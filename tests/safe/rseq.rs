@@ -1,7 +1,9 @@
 //! S9: the rseq area goes with the TLS.
 
 use crate::common::skip;
-use crate::program::{Way, passes, shares_memory};
+#[cfg(target_env = "gnu")]
+use crate::program::passes;
+use crate::program::{Way, shares_memory};
 
 /// Whether the calling task has an area registered: another one is then refused.
 pub(crate) fn registered() -> bool {
