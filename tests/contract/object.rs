@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 
 static ARCHIVE: &[u8] = include_bytes!(env!("CLONE_TRAMPOLINE_ARCHIVE"));
 
+/// The EHABI's table for unwinding, where that is the architecture's.
+const EHABI: &str = ".ARM.exidx";
+
 const FUNCTIONS: [&str; 3] = ["clone3_trampoline", "clone_trampoline", "unmap_exit_trampoline"];
 
 /// The one object file of the archive.
@@ -22,7 +25,8 @@ fn port() -> object::File<'static> {
 fn functions<'a>(file: &'a object::File<'a>) -> BTreeMap<&'a str, (u64, u64)> {
     file.symbols()
         .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
-        .filter_map(|symbol| Some((symbol.name().ok()?, (symbol.address(), symbol.size()))))
+        // the lowest bit is never the place: on some architectures it is the instruction set
+        .filter_map(|symbol| Some((symbol.name().ok()?, (symbol.address() & !1, symbol.size()))))
         .filter(|(name, _)| FUNCTIONS.contains(name))
         .collect()
 }
@@ -50,8 +54,8 @@ fn c12_the_object_has_no_data_and_no_relocation_that_the_loader_would_see() {
         let loaded = sh_flags & u64::from(object::elf::SHF_ALLOC) != 0;
         let writable = sh_flags & u64::from(object::elf::SHF_WRITE) != 0;
         assert!(!(loaded && writable) || section.size() == 0, "{name}: writable data");
-        if !loaded || name == ".eh_frame" {
-            continue; // relative to the code by construction, checked in the linked program below
+        if !loaded || name == ".eh_frame" || name == EHABI {
+            continue; // relative to the code by construction, checked below
         }
         for (offset, relocation) in section.relocations() {
             // The linker's own notes on code that it may shorten; a symbol outside this code would
@@ -109,6 +113,29 @@ fn c10_every_entry_is_a_landing_pad() {
         let first = u32::from_ne_bytes(first.try_into().expect("four bytes"));
         assert!(pad == 0 || first == pad, "{name} begins with {first:#010x}, not {pad:#010x}");
     }
+}
+
+/// Whether exceptions are unwound by the EHABI's tables in this program, and not by .eh_frame.
+pub(crate) fn ehabi() -> bool {
+    let program = std::fs::read("/proc/self/exe").expect("our own program");
+    object::File::parse(&*program).expect("an ELF file").section_by_name(EHABI).is_some()
+}
+
+/// The EHABI's tables say of every function that there is no way out of it.
+#[test]
+fn c8_the_ehabis_unwinder_goes_no_further() {
+    const CANTUNWIND: u32 = 1;
+    let port = port();
+    let Some(table) = port.section_by_name(EHABI) else {
+        return assert!(!ehabi(), "the linker alone says so");
+    };
+    let data = table.data().expect("its bytes");
+    let words: Vec<u32> =
+        data.chunks_exact(4).map(|word| u32::from_ne_bytes(word.try_into().expect("four bytes"))).collect();
+    let found: Vec<_> = words.chunks_exact(2).map(|entry| (u64::from(entry[0]), entry[1])).collect();
+    let mut expected: Vec<_> = functions(&port).values().map(|&(address, _)| (address, CANTUNWIND)).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "an entry for each function, which it names by a relocation");
 }
 
 /// In the linked program every byte of the three functions has an unwind rule; in the child's part,
