@@ -179,6 +179,18 @@ fn null_args() -> probe::Call {
     watched(Via::Clone3, [0, size_of::<CloneArgs>(), never as *const () as usize, 0, 0, 0, 0])
 }
 
+/// A null `fn` is seen before the kernel sees the struct, whatever its size: glibc's port to arm looks at the
+/// size in its place, and makes the child.
+#[test]
+fn c3_a_null_fn_of_clone3_is_not_the_kernels_to_find() {
+    let unmapped: *const CloneArgs = ptr::without_provenance(8); // the kernel's EFAULT
+    for size in [0, 64, 88] {
+        // SAFETY: null is what is asked about; no args, no child.
+        let errno = unsafe { clone3_trampoline(unmapped, size, None, ptr::null_mut()) };
+        assert_eq!(errno as isize, EINVAL, "size {size}");
+    }
+}
+
 /// 77 in a process that has no child and never had one that it did not wait for.
 fn no_child() -> i32 {
     // SAFETY: no place for a status.
