@@ -21,7 +21,10 @@
  * The trap destroys a0 only (and the vector state, as any call does). fn is not in ra, t0 or t2: a
  * jump through those is a return, or not checked, in the eyes of Zicfilp. */
 
-#if defined(__riscv) && __riscv_xlen == 64
+#ifndef PORT_XLEN
+# define PORT_XLEN 64                   /* riscv32.S includes this file */
+#endif
+#if defined(__riscv) && __riscv_xlen == PORT_XLEN
 # define PORT_COMPILER_MATCHES
 #endif
 
