@@ -237,6 +237,24 @@ fn c6_call_saved_registers_survive_a_failed_clone() {
     assert_saved(&call, "null args");
 }
 
+/// An argument can be in a register that is call-saved all the same, and in which the kernel wants another
+/// one: s390x has `parent_tid` in r6. Here all differ, and none of them is used.
+#[test]
+fn c6_an_argument_in_a_call_saved_register_survives() {
+    let stack = Stack::new();
+    for flags in [F::empty(), F::VM | F::VFORK, F::SIGHAND] {
+        let mut start = Start::with(Via::Clone, flags, libc::SIGCHLD);
+        (start.args.parent_tid, start.args.tls, start.args.child_tid) = (11, 13, 17);
+        let call = start.stack(&stack).start(done, ptr::null_mut());
+        assert_saved(&call, &format!("{flags:?}"));
+        if call.result > 0 {
+            assert_eq!(wait(call.result).code(), Some(42), "{flags:?}");
+        } else {
+            assert_eq!((call.result, flags), (EINVAL, F::SIGHAND));
+        }
+    }
+}
+
 /// `parent_tid` and `child_tid` each arrive where the kernel expects them, in its own order.
 #[test]
 fn c7_each_tid_is_stored_where_it_was_asked_for() {
