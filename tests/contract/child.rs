@@ -204,6 +204,21 @@ fn c8_the_frame_pointer_is_zero() {
     }
 }
 
+/// What was in the memory of its stack before says nothing.
+#[test]
+fn c8_the_frame_pointer_is_zero_on_a_used_stack() {
+    for &via in Via::both() {
+        for &kind in Kind::all() {
+            let stack = Stack::new();
+            // SAFETY: the whole stack, which nobody uses yet.
+            unsafe { stack.base.write_bytes(0xa5, stack.size) };
+            let entry = entry(done);
+            run_on(Start::new(via, kind).stack(&stack), probe::probe_entry, entry.as_ptr().cast());
+            assert_eq!(entry.frame_pointer, 0, "{via:?} {kind:?}");
+        }
+    }
+}
+
 /// SETTLS switches the child's thread pointer, and the parent's stays.
 #[test]
 fn c9_settls_switches_the_childs_thread_pointer() {

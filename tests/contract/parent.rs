@@ -67,6 +67,27 @@ fn c1_a_large_tid_arrives_whole() {
     }
 }
 
+/// Only the kernel's own sign tells an errno from a tid: where that is a flag, both are positive.
+#[test]
+fn c1_a_tid_may_be_as_small_as_an_errno() {
+    if !privileged() {
+        return skip("needs a pid namespace of its own, and so CAP_SYS_ADMIN");
+    }
+    for &via in Via::both() {
+        let result = Shared::new(AtomicIsize::new(0));
+        let end = in_process(|| {
+            new_pid_namespace();
+            // Its first process: the next one has tid 2, which is ENOENT, too.
+            let first = in_process(|| {
+                result.store(Start::new(via, Kind::Fork).start(done, ptr::null_mut()).result, SeqCst);
+                wait(2).code().unwrap_or(99)
+            });
+            first.code().unwrap_or(99)
+        });
+        assert_eq!((end.code(), result.load(SeqCst)), (Some(42), 2), "{via:?}: {end:?}");
+    }
+}
+
 /// On no path: success, the kernel's error, the trampoline's own.
 #[test]
 fn c1_errno_is_not_touched() {
