@@ -4,6 +4,8 @@
  *   PORT_PROPERTY_TYPE       GNU property type and bits that the code of the port really keeps
  *   PORT_PROPERTY_BITS       (C10); bits 0 where the architecture defines none
  *
+ *   PORT_DESCRIPTORS         only where a function's symbol is that of a descriptor in .opd (ELFv1)
+ *
  * and writes its three functions between `function` and `end_function`. Assembles with GNU as and
  * with clang; PORTING.md tells how a port is written, and names the clauses C1 to C12. */
 
@@ -50,14 +52,28 @@
 .macro function name
         .globl  \name
         .type   \name, %function
+#ifdef PORT_DESCRIPTORS
+        .section .opd, "aw"
+        .p2align 3
+\name:
+        .quad   .L\name, .TOC.@tocbase, 0
+        .text
+        .p2align 4
+.L\name:
+#else
         .p2align 4
 \name:
+#endif
         .cfi_startproc
 .endm
 
 .macro end_function name
         .cfi_endproc
+#ifdef PORT_DESCRIPTORS
+        .size   \name, . - .L\name
+#else
         .size   \name, . - \name
+#endif
 .endm
 
 /* The child's part of a trampoline. It has an FDE of its own, because the parent's rules describe a

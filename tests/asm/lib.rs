@@ -48,3 +48,13 @@ unsafe extern "C" {
     /// The first four bytes of a function that may be reached by an indirect jump; 0: any.
     pub safe fn probe_landing_pad() -> u32;
 }
+
+/// Where the code of a function begins. ELFv1's function pointer is that of a descriptor.
+pub fn code(function: *const c_void) -> usize {
+    if cfg!(target_abi = "elfv1") {
+        // SAFETY: the descriptor of a function, whose first word is the address of the code.
+        unsafe { *function.cast() }
+    } else {
+        function as usize
+    }
+}

@@ -32,12 +32,13 @@ unsafe extern "C" {
 }
 
 fn inside(ip: usize, function: *const c_void, size: usize) -> bool {
-    ip.wrapping_sub(function as usize) < size
+    ip.wrapping_sub(probe::code(function)) < size
 }
 
 /// probe_entry is what follows it.
 fn in_probe_call(ip: usize) -> bool {
-    (probe::probe_call as *const () as usize..probe::probe_entry as *const () as usize).contains(&ip)
+    let code = |function: *const ()| probe::code(function.cast());
+    (code(probe::probe_call as *const ())..code(probe::probe_entry as *const ())).contains(&ip)
 }
 
 extern "C" fn one_frame(context: *mut c_void, trace: *mut Trace) -> c_int {
