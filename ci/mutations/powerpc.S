@@ -1,0 +1,48 @@
+# Wrong edits of asm/powerpc.S: a name, then a sed -E script. Not here, because they change nothing that can be
+# observed: flags of clone cut to 32 bits, lr stored in the caller's slot.
+no-alignment                    /clrrwi  %r1, %r1, 4/d
+alignment-to-8                  s/clrrwi  %r1, %r1, 4/clrrwi  %r1, %r1, 3/
+alignment-upwards               s/clrrwi  %r1, %r1, 4/addi %r1, %r1, 15; &/
+no-frame                        s/stwu    %r0, -CHILD_FRAME\(%r1\) /stw %r0, 0(%r1) /
+back-chain-kept                 s/stwu    %r0, -CHILD_FRAME\(%r1\) /stwu %r1, -CHILD_FRAME(%r1) /
+back-chain-not-written          s/stwu    %r0, -CHILD_FRAME\(%r1\) /addi %r1, %r1, -CHILD_FRAME /
+exit-group                      s/NR_exit   1$/NR_exit   234/
+status-not-passed               s/li      %r0, NR_exit  .*/li %r3, 0; li %r0, NR_exit/
+status-of-seven-bits            s/li      %r0, NR_exit  .*/andi. %r3, %r3, 127; li %r0, NR_exit/
+no-trap-behind-the-exit         s/^        trap/        nop/
+child-writes-above-its-stack    s/clrrwi  %r1, %r1, 4/li %r0, 0; stw %r0, 0(%r1); &/
+child-returns                   s/^        trap/        blr/
+clobbers-r14                    0,/mr      %r30, %r3/s//mr %r14, %r3; &/
+clobbers-r29-on-failure         s/^        neg     %r3, %r3/        li %r29, 0; &/
+clobbers-r31-on-einval          s/^\.Lclone_invalid:/&\n        li %r31, 0/
+clobbers-r30-in-clone3          0,/mr      %r30, %r5/s//&; stw %r5, 8(%r1)/
+r31-not-restored                s/lwz     %r31, 12\(%r1\)/nop/
+clobbers-cr4                    s/beq     %cr1, \.Lclone_child/cmpwi %cr4, %r3, 0; &/
+clobbers-f14                    0,/mr      %r30, %r3/s//lfd %f14, 0(%r1); &/
+parent-state-below-sp           s/stwu    %r1, -FRAME\(%r1\)/nop/; s/addi    %r1, %r1, FRAME/nop/; s/stw     (%r3.), (.+)\(%r1\)/stw \1, \2-FRAME(%r1)/; s/lwz     (%r3.), (.+)\(%r1\)/lwz \1, \2-FRAME(%r1)/; /def_cfa_offset/d
+fn-in-a-register-of-no-call     s/mr      %r30, %r3$/mr %r12, %r3/; s/mtctr   %r30/mtctr %r12/
+ptid-and-ctid-swapped           s/mr      %r5, %r7/mr %r5, %r9/; s/mr      %r7, %r9/nop/
+ctid-in-the-fourth-place        s/mr      %r6, %r8/mr %r6, %r9/; s/mr      %r7, %r9/mr %r7, %r8/
+tls-not-passed                  s/mr      %r6, %r8/li %r6, 0/
+flags-not-passed                s/mr      %r3, %r5/li %r3, 17/
+arg-not-passed                  0,/mr      %r3, %r31/s//li %r3, 0/
+positive-errno                  s/^        neg     %r3, %r3/        nop/
+errno-told-by-its-size          s/^        bnslr .*/        cmpwi %r3, 133; bgtlr/
+every-result-negated            s/^        bnslr .*/        nop/
+error-flag-overwritten          s/cmpwi   %cr1, /cmpwi %cr0, /; s/beq     %cr1, /beq %cr0, /
+result-cut-to-six-bits          s/cmpwi   %cr1, %r3, 0 /clrlwi %r3, %r3, 26; &/
+null-fn-allowed                 0,/beq     \.Lclone_invalid/s//nop/
+null-fn-allowed-in-clone3       s/cmpwi   %r5, 0/cmpwi %r1, 0/
+null-args-allowed               0,/beq     \.Lclone3_invalid/s//nop/
+two-tasks-on-one-stack          s/cmpwi   %r0, CLONE_VM/cmpwi %r0, 1/
+vfork-refused-the-stack         s/andi\.   %r0, %r5, CLONE_VM \| CLONE_VFORK/andi. %r0, %r5, CLONE_VM/
+clone3-args-written             s/li      %r0, NR_clone3/li %r0, 0; stw %r0, 52(%r3); &/
+clone3-stack-size-lowered       s/li      %r0, NR_clone3/lwz %r5, 52(%r3); addi %r5, %r5, -16; stw %r5, 52(%r3); &/
+clone3-args-read                s/li      %r0, NR_clone3/lwz %r0, 0(%r3); &/
+clone3-size-fixed               s/li      %r0, NR_clone3/li %r4, 88; &/
+unmap-too-little                s/li      %r0, NR_munmap/addis %r4, %r4, -1; &/
+unmap-too-much                  s/li      %r0, NR_munmap/addis %r4, %r4, 1; &/
+unmap-then-push                 s/li      %r0, NR_exit$/stw %r3, -8(%r1); &/
+unmap-exit-status-lost          /^function unmap_exit/,$s/mr      %r3, %r31/mr %r3, %r5/
+data-relocation                 s/^function clone3_trampoline/        .data\n        .long clone_trampoline\n        .text\n&/
+needs-libc                      s/^function clone3_trampoline/        bl exit\n        nop\n&/
