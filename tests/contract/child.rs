@@ -177,6 +177,43 @@ fn c5_nothing_at_or_above_stack_top_is_written() {
     }
 }
 
+/// Where the psABI gives `fn` a place above its SP (o32's argument area, powerpc's LR slot, s390x's save
+/// area), which `probe_entry` writes, that place is the child's: not the frame of a caller who sleeps.
+#[test]
+fn c4_what_fn_may_write_above_its_sp_is_not_the_callers() {
+    for &via in Via::both() {
+        let entry = entry(done);
+        let mut start = Start::new(via, Kind::Vfork);
+        let (call, end) = run_on(&mut start, probe::probe_entry, entry.as_ptr().cast());
+        assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?}");
+        assert_eq!(call.frame_changed, 0, "{via:?}");
+    }
+}
+
+/// The same place on a stack of the child's own.
+#[test]
+fn c5_what_fn_may_write_above_its_sp_is_below_stack_top() {
+    for &via in Via::both() {
+        for offset in 0..=16 {
+            let (stack, entry) = (Stack::new(), entry(done));
+            let above = 512;
+            // SAFETY: the last bytes of the stack, which the child does not get.
+            let (top, rest) = unsafe {
+                let top = stack.top().sub(above).add(offset);
+                (top, std::slice::from_raw_parts_mut(top, above - offset))
+            };
+            rest.fill(0xa5);
+            let mut start = Start::new(via, Kind::Vfork);
+            start.stack_below(&stack, top);
+            let (_, end) = run_on(&mut start, probe::probe_entry, entry.as_ptr().cast());
+            assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {offset}");
+            // SAFETY: as above; the child is gone.
+            let rest = unsafe { std::slice::from_raw_parts(top, above - offset) };
+            assert!(rest.iter().all(|&byte| byte == 0xa5), "{via:?} {offset}");
+        }
+    }
+}
+
 /// The stack is one page, and the pages on either side are not there.
 #[test]
 fn c5_a_stack_of_one_page_between_unmapped_ones_is_enough() {
