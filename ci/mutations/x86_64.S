@@ -1,5 +1,6 @@
 # Wrong edits of asm/x86_64.S: a name, then a sed -E script. Not here, because they change nothing that
-# can be observed: flags of clone cut to 32 bits (the kernel does so itself).
+# can be observed: flags of clone cut to 32 bits (the kernel does so itself), and the upper halves of x32's
+# arguments in unmap_exit_trampoline (it does not return to tell, and compilers clear them).
 no-alignment                    s/andq    \$-16, %rsp/nop/
 alignment-upwards               s/andq    \$-16, %rsp/addq $15, %rsp; andq $-16, %rsp/
 alignment-to-8                  s/andq    \$-16, %rsp/andq $-8, %rsp/
@@ -19,15 +20,15 @@ parents-cfa-not-adjusted        s/\.cfi_adjust_cfa_offset 8 .*//
 parents-rbx-not-found           /cfi_rel_offset rbx/d
 parent-has-no-caller            s/movl    \$NR\(NR_clone\), %eax/.cfi_undefined rip; &/
 trap-in-the-childs-fde          s/movl    \$NR\(NR_clone3\), %eax/child_begins rip; &/
-ptid-and-ctid-swapped           s/movq    %r8, %rdx/movq %r8, %r10/; s/movq    16\(%rsp\), %r10/movq 16(%rsp), %rdx/
-ctid-not-passed                 s/movq    16\(%rsp\), %r10/xorl %r10d, %r10d/
+ptid-and-ctid-swapped           s/movq    %r8, %rdx/movq %r8, %r10/; s/movq    16\(%rsp\), %r10/movq 16(%rsp), %rdx/; s/movl    16\(%rsp\), %r10d/movl 16(%rsp), %edx/
+ctid-not-passed                 s/mov[lq]    16\(%rsp\), %r10d?/xorl %r10d, %r10d/
 tls-not-passed                  s/movq    %r9, %r8/xorl %r8d, %r8d/
 flags-not-passed                s/movl    %edx, %edi  .*/movl $17, %edi/
 vfork-child-gets-a-copy         s/movl    %edx, %edi  /testl $CLONE_VFORK, %edx; jz 9f; andl $~CLONE_VM, %edx; 9: &/
 arg-not-passed                  s/movq    \\arg, %rdi/xorl %edi, %edi/
 positive-errno                  s/popq    %rbx/popq %rbx; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
 positive-errno-of-clone3        s/jz      \.Lclone3_child/&; cmpq $-4095, %rax; jb 9f; negq %rax; 9:/
-result-cut-to-32-bits           s/testq   %rax, %rax/movl %eax, %eax; testq %rax, %rax/
+result-cut-to-32-bits@*-gnu     s/testq   %rax, %rax/movl %eax, %eax; testq %rax, %rax/
 result-cut-to-15-bits           s/jz      \.Lclone_child/&; js 9f; andl $0x7fff, %eax; 9:/
 null-fn-allowed                 s/jz      \.Lclone_invalid/nop/
 null-fn-allowed-in-clone3       s/testq   %rdx, %rdx/testq %rsp, %rsp/
@@ -49,3 +50,14 @@ unmap-then-push                 s/movl    %edx, %edi$/pushq %rdx; &/
 unmap-exit-status-lost          s/movl    %edx, %edi$/xorl %edi, %edi/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .quad clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        call exit\n&/
+half-of-fn@*x32                 /^function clone_/,/^end/s/movl    %edi, %edi//
+half-of-stack-top@*x32          /^function clone_/,/^end/s/movl    %esi, %esi//
+half-of-arg@*x32                /^function clone_/,/^end/s/movl    %ecx, %ecx//
+half-of-parent-tid@*x32         s/movl    %r8d, %r8d//
+half-of-tls@*x32                s/movl    %r9d, %r9d//
+half-of-child-tid@*x32          s/movl    16\(%rsp\), %r10d/movq 16(%rsp), %r10/
+half-of-args-in-clone3@*x32     /^function clone3_/,/^end/s/movl    %edi, %edi//
+half-of-size-in-clone3@*x32     /^function clone3_/,/^end/s/movl    %esi, %esi//
+half-of-fn-in-clone3@*x32       /^function clone3_/,/^end/s/movl    %edx, %edx//
+half-of-arg-in-clone3@*x32      /^function clone3_/,/^end/s/movl    %ecx, %ecx//
+number-without-the-bit@*x32     s/0x40000000 \+ //

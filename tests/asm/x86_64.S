@@ -1,4 +1,5 @@
-/* Offsets into struct Call and struct Entry of lib.rs are multiples of the word, 8 bytes. */
+/* Offsets into struct Call and struct Entry of lib.rs are multiples of the word. A place on the stack has 8
+ * bytes in x32 too. */
 #ifdef __x86_64__
 # define PORT_COMPILER_MATCHES
 #endif
@@ -9,6 +10,14 @@
 #define PATTERN 0x5aa5c33c69960ff0
 #define WORDS   64
 
+#ifdef __ILP32__
+# define WORD 4
+# define R(wide, narrow) %narrow
+#else
+# define WORD 8
+# define R(wide, narrow) %wide
+#endif
+
 .macro set register, n
         movabsq $(PATTERN + \n), %\register
 .endm
@@ -17,6 +26,13 @@
         movabsq $(PATTERN + \n), %rcx
         xorq    %\register, %rcx
         orq     %rcx, %rdx
+.endm
+.macro fold
+#ifdef __ILP32__
+        movq    %rdx, %rcx
+        shrq    $32, %rcx
+        orl     %ecx, %edx
+#endif
 .endm
 
 /* The frame: 0 the seventh argument, 16 the struct Call, 24 the patterned words. */
@@ -29,42 +45,47 @@ function probe_call
         .endr
         subq    $(24 + 8 * WORDS), %rsp
         .cfi_adjust_cfa_offset 24 + 8 * WORDS
-        movq    %rdi, 16(%rsp)
-        movq    %rdi, %rdx
+        mov     R(rdi, edi), R(rdx, edx)
+        movq    %rdx, 16(%rsp)
         set     rax, 0
         leaq    24(%rsp), %rdi
         movl    $WORDS, %ecx
         rep stosq
         movq    %rdx, %rax
-        movq    %rsp, 72(%rax)
-        movq    8(%rax), %rdi
-        movq    16(%rax), %rsi
-        movq    24(%rax), %rdx
-        movq    32(%rax), %rcx
-        movq    40(%rax), %r8
-        movq    48(%rax), %r9
-        movq    56(%rax), %r10
+        mov     R(rsp, esp), 9*WORD(%rax)
+        /* x32 leaves the upper halves undefined: here they are the next word's */
+        movq    1*WORD(%rax), %rdi
+        movq    2*WORD(%rax), %rsi
+        movq    3*WORD(%rax), %rdx
+        movq    4*WORD(%rax), %rcx
+        movq    5*WORD(%rax), %r8
+        movq    6*WORD(%rax), %r9
+        set     r10, 0
         movq    %r10, (%rsp)
+        mov     7*WORD(%rax), R(r10, r10d)
+        mov     R(r10, r10d), (%rsp)
+        mov     (%rax), R(r10, r10d)
         set     rbp, 1
         set     rbx, 2
         set     r12, 3
         set     r13, 4
         set     r14, 5
         set     r15, 6
-        call    *(%rax)
+        call    *%r10
         movq    16(%rsp), %rdi
-        movq    %rax, 64(%rdi)
-        movq    %rsp, %rdx
-        xorq    72(%rdi), %rdx
+        mov     R(rax, eax), 8*WORD(%rdi)
+        mov     R(rsp, esp), R(rdx, edx)
+        xor     9*WORD(%rdi), R(rdx, edx)
         differs rbp, 1
         differs rbx, 2
         differs r12, 3
         differs r13, 4
         differs r14, 5
         differs r15, 6
-        movq    %rdx, 80(%rdi)
-        movq    (%rsp), %rdx
-        xorq    56(%rdi), %rdx
+        fold
+        mov     R(rdx, edx), 10*WORD(%rdi)
+        mov     (%rsp), R(rdx, edx)
+        xor     7*WORD(%rdi), R(rdx, edx)
         leaq    24(%rsp), %rsi
         movl    $WORDS, %r8d
 1:      movq    (%rsi), %rax
@@ -72,7 +93,8 @@ function probe_call
         addq    $8, %rsi
         decl    %r8d
         jnz     1b
-        movq    %rdx, 88(%rdi)
+        fold
+        mov     R(rdx, edx), 11*WORD(%rdi)
         addq    $(24 + 8 * WORDS), %rsp
         .cfi_adjust_cfa_offset -(24 + 8 * WORDS)
         .irp register, r15, r14, r13, r12, rbx, rbp
@@ -86,12 +108,13 @@ end_function probe_call
 function probe_entry
         endbr64
         leaq    8(%rsp), %rax
-        movq    %rax, (%rdi)
-        movq    %rbp, 8(%rdi)
-        movq    %fs:0, %rax             /* by the psABI the first word of a TLS block is its address */
-        movq    %rax, 16(%rdi)
+        mov     R(rax, eax), (%rdi)
+        mov     R(rbp, ebp), 1*WORD(%rdi)
+        mov     %fs:0, R(rax, eax)      /* by the psABI the first word of a TLS block is its address */
+        mov     R(rax, eax), 2*WORD(%rdi)
         movaps  %xmm0, -24(%rsp)        /* 32 bytes below SP at the call; faults if that is misaligned */
-        jmp     *24(%rdi)
+        mov     3*WORD(%rdi), R(rax, eax)
+        jmp     *%rax
 end_function probe_entry
 
 function probe_tls_argument
