@@ -148,23 +148,25 @@ function probe_stack_alignment
         bx      lr
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         mov     r0, #0
+        mov     r1, #0
         bx      lr
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+/* nothing unwinds a trampoline's frame by the EHABI */
+function probe_pattern
         mov     r0, #0
         bx      lr
-end_function probe_property_bits
+end_function probe_pattern
 
 function probe_landing_pad
         mov     r0, #0
         bx      lr
 end_function probe_landing_pad
 
-/* The EHABI's unwinder has this as an inline function in its header only. */
-function _Unwind_GetIP
+/* The EHABI's unwinder has these as inline functions in its header only. */
+function _Unwind_GetGR
         push    {r4, lr}
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset lr, 4
@@ -172,14 +174,26 @@ function _Unwind_GetIP
         .cfi_adjust_cfa_offset 16
         add     r4, sp, #8
         str     r4, [sp]                /* where to */
-        mov     r1, #0                  /* a core register, */
-        mov     r2, #15                 /* pc, */
+        mov     r2, r1                  /* this one of */
+        mov     r1, #0                  /* the core registers, */
         mov     r3, #0                  /* as a word */
         bl      _Unwind_VRS_Get
         ldr     r0, [sp, #8]
-        bic     r0, r0, #1              /* without the state */
         add     sp, sp, #16
         .cfi_adjust_cfa_offset -16
+        pop     {r4, lr}
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore lr
+        bx      lr
+end_function _Unwind_GetGR
+
+function _Unwind_GetIP
+        push    {r4, lr}
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset lr, 4
+        mov     r1, #15                 /* pc */
+        bl      _Unwind_GetGR
+        bic     r0, r0, #1              /* without the state */
         pop     {r4, lr}
         .cfi_adjust_cfa_offset -8
         .cfi_restore lr

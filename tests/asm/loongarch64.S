@@ -109,15 +109,23 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         move    $a0, $zero
         ret
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+/* fp is register 22, s0 to s8 are 23 to 31 */
+function probe_pattern
+        addi.d  $t1, $a0, -22           /* the n of s0 to s8 */
         move    $a0, $zero
-        ret
-end_function probe_property_bits
+        li.w    $t2, 10
+        bgeu    $t1, $t2, 2f
+        bnez    $t1, 1f
+        move    $t1, $t2                /* fp's */
+1:      li.d    $t0, PATTERN
+        add.d   $a0, $t0, $t1
+2:      ret
+end_function probe_pattern
 
 function probe_landing_pad
         move    $a0, $zero

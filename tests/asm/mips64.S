@@ -113,15 +113,24 @@ function probe_stack_alignment
         jr      $ra
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         li      $v0, 0
         jr      $ra
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+function probe_pattern
         li      $v0, 0
-        jr      $ra
-end_function probe_property_bits
+        li      $v1, 28                 /* gp */
+        beq     $a0, $v1, 1f
+        li      $v1, 30                 /* fp */
+        beq     $a0, $v1, 1f
+        addiu   $v1, $a0, -16           /* s0 to s7 */
+        sltiu   $v1, $v1, 8
+        beqz    $v1, 2f
+1:      dli     $v0, PATTERN
+        daddu   $v0, $v0, $a0
+2:      jr      $ra
+end_function probe_pattern
 
 function probe_landing_pad
         li      $v0, 0

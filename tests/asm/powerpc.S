@@ -130,15 +130,23 @@ function probe_stack_alignment
         blr
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         li      %r3, 0
+        li      %r4, 0
         blr
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+function probe_pattern
+        mr      %r10, %r3
         li      %r3, 0
+        cmplwi  %r10, 14
+        bltlr
+        cmplwi  %r10, 31
+        bgtlr
+        pattern %r9
+        add     %r3, %r9, %r10
         blr
-end_function probe_property_bits
+end_function probe_pattern
 
 function probe_landing_pad
         li      %r3, 0

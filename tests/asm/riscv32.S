@@ -2,8 +2,19 @@
 #if defined(__riscv) && __riscv_xlen == 32
 # define PORT_COMPILER_MATCHES
 #endif
-#define PORT_PROPERTY_TYPE 0xc0000000
-#define PORT_PROPERTY_BITS 0
+#define PORT_PROPERTY_TYPE 0xc0000000   /* GNU_PROPERTY_RISCV_FEATURE_1_AND */
+/* claimed only when the compiler is asked for it */
+#ifdef __riscv_landing_pad_unlabeled
+# define PROPERTY_LANDING_PAD 1
+#else
+# define PROPERTY_LANDING_PAD 0
+#endif
+#ifdef __riscv_shadow_stack
+# define PROPERTY_SHADOW_STACK 2
+#else
+# define PROPERTY_SHADOW_STACK 0
+#endif
+#define PORT_PROPERTY_BITS (PROPERTY_LANDING_PAD | PROPERTY_SHADOW_STACK)
 #include "port.h"
 
 #define PATTERN 0x5aa5c33c
@@ -118,15 +129,28 @@ function probe_stack_alignment
         ret
 end_function probe_stack_alignment
 
-function probe_property_type
-        li      a0, 0xc0000000          /* GNU_PROPERTY_RISCV_FEATURE_1_AND */
+function probe_property
+        li      a0, PORT_PROPERTY_TYPE
+        li      a1, PORT_PROPERTY_BITS
         ret
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+/* s0 and s1 are x8 and x9, s2 to s11 are x18 to x27 */
+function probe_pattern
+        mv      t1, a0
         li      a0, 0
-        ret
-end_function probe_property_bits
+        addi    t2, t1, -8              /* the n of s0 and s1 */
+        sltiu   t3, t2, 2
+        bnez    t3, 1f
+        addi    t2, t1, -16             /* the n of s2 to s11 */
+        addi    t3, t1, -18
+        sltiu   t3, t3, 10
+        beqz    t3, 2f
+1:      li      t0, PATTERN
+        add     a0, t0, t2
+        addi    a0, a0, 1
+2:      ret
+end_function probe_pattern
 
 function probe_landing_pad
         li      a0, 0x17                /* lpad 0 */

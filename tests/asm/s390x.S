@@ -125,15 +125,23 @@ function probe_stack_alignment
         br      %r14
 end_function probe_stack_alignment
 
-function probe_property_type
+function probe_property
         lghi    %r2, 0
         br      %r14
-end_function probe_property_type
+end_function probe_property
 
-function probe_property_bits
+/* r6 has an argument */
+function probe_pattern
+        lgr     %r1, %r2
         lghi    %r2, 0
+        chi     %r1, 7
+        blr     %r14                    /* lower */
+        chi     %r1, 13
+        bhr     %r14                    /* higher */
+        pattern %r2
+        agr     %r2, %r1
         br      %r14
-end_function probe_property_bits
+end_function probe_pattern
 
 function probe_landing_pad
         lghi    %r2, 0
