@@ -21,8 +21,12 @@ macro_rules! same_layout {
 #[test]
 fn clone_args_is_the_kernels_and_libcs() {
     same_layout!(kernel::clone_args);
-    // libc has it for 64-bit targets only
-    #[cfg(target_pointer_width = "64")]
+    // libc has it for these only
+    #[cfg(any(
+        all(target_arch = "x86_64", target_pointer_width = "64"),
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    ))]
     same_layout!(libc::clone_args);
     assert_eq!(align_of::<CloneArgs>(), 8, "__aligned_u64");
     assert_eq!(size_of::<CloneArgs>(), kernel::CLONE_ARGS_SIZE_VER2 as usize);

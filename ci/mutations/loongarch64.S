@@ -16,6 +16,8 @@ clobbers-s0-on-failure          s/beqz    \$a0, \.Lclone_child/&; bge $a0, $zero
 clobbers-fp-on-einval           s/^\.Lclone_invalid:/&\n        move $fp, $zero/
 clobbers-s8-in-clone3           s/li\.w    \$a7, NR_clone3/move $s8, $a2; &/
 clobbers-fs0                    s/move    \$t0, \$a0/movgr2fr.d $fs0, $zero; &/
+parent-has-no-caller            s/li\.w    \$a7, NR_clone$/.cfi_undefined 1; &/
+trap-in-the-childs-fde          s/li\.w    \$a7, NR_clone3/child_begins 1; &/
 ptid-and-ctid-swapped           s/move    \$a2, \$a4/move $a2, $a6/; s/move    \$a3, \$a6/move $a3, $a4/
 tls-in-the-fourth-place         s/move    \$a3, \$a6/move $a3, $a5/; s/move    \$a4, \$a5/move $a4, $a6/
 ctid-not-passed                 s/move    \$a3, \$a6/move $a3, $zero/

@@ -21,6 +21,10 @@ clobbers-f20                    s/move    \$t9, \$a0/mtc1 $zero, $f20; &/
 parent-state-below-sp           s/sw      \$s0, SAVED_S0/sw $s0, -64/; s/lw      \$s0, SAVED_S0/lw $s0, -64/; /cfi_rel_offset/d
 the-callers-arguments-written   s/sw      \$v0, 16\(\$sp\)/&; sw $v0, FRAME + 16($sp)/
 the-callers-home-area-written   s/sw      \$v0, 16\(\$sp\)/&; sw $v0, FRAME + 4($sp)/
+parents-cfa-not-adjusted        s/\.cfi_adjust_cfa_offset FRAME.*//
+parents-s0-not-found            /cfi_rel_offset 16,/d
+parent-has-no-caller            s/li      \$v0, NR_clone$/.cfi_undefined 31; &/
+trap-in-the-childs-fde          s/li      \$v0, NR_clone3/child_begins 31; &/
 ptid-and-ctid-swapped           s/lw      \$a2, FRAME \+ 16/lw $a2, FRAME + 24/; s/lw      \$v0, FRAME \+ 24/lw $v0, FRAME + 16/
 tls-and-ctid-swapped            s/lw      \$a3, FRAME \+ 20/lw $a3, FRAME + 24/; s/lw      \$v0, FRAME \+ 24/lw $v0, FRAME + 20/
 ctid-not-passed                 /sw      \$v0, 16\(\$sp\)/d

@@ -15,6 +15,8 @@ clobbers-fp-on-einval           s/^\.Lclone_invalid:/&\n        li $fp, 0/
 clobbers-s7-in-clone3           s/move    \$t9, \$a2/move $s7, $a2; &/
 clobbers-gp                     s/move    \$t9, \$a0/move $gp, $a0; &/
 clobbers-f24                    s/move    \$t9, \$a0/dmtc1 $zero, $f24; &/
+parent-has-no-caller            s/li      \$v0, NR_clone$/.cfi_undefined 31; &/
+trap-in-the-childs-fde          s/li      \$v0, NR_clone3/child_begins 31; &/
 ptid-and-ctid-swapped           s/move    \$a2, \$a4/move $a2, $a6/; s/move    \$a4, \$a6/nop/
 ctid-in-the-fourth-place        s/move    \$a3, \$a5/move $v0, $a5; move $a3, $a6/; s/move    \$a4, \$a6/move $a4, $v0/
 tls-not-passed                  s/move    \$a3, \$a5/move $a3, $zero/

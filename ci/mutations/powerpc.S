@@ -21,6 +21,10 @@ clobbers-cr4                    s/beq     %cr1, \.Lclone_child/cmpwi %cr4, %r3, 
 clobbers-f14                    0,/mr      %r30, %r3/s//lfd %f14, 0(%r1); &/
 parent-state-below-sp           s/stwu    %r1, -FRAME\(%r1\)/nop/; s/addi    %r1, %r1, FRAME/nop/; s/stw     (%r3.), (.+)\(%r1\)/stw \1, \2-FRAME(%r1)/; s/lwz     (%r3.), (.+)\(%r1\)/lwz \1, \2-FRAME(%r1)/; /def_cfa_offset/d
 fn-in-a-register-of-no-call     s/mr      %r30, %r3$/mr %r12, %r3/; s/mtctr   %r30/mtctr %r12/
+parents-cfa-not-adjusted        s/\.cfi_def_cfa_offset FRAME.*//
+parents-r30-not-found           /cfi_offset 30,/d
+parent-has-no-caller            s/li      %r0, NR_clone$/.cfi_undefined lr; &/
+trap-in-the-childs-fde          s/li      %r0, NR_clone3/child_begins lr; &/
 ptid-and-ctid-swapped           s/mr      %r5, %r7/mr %r5, %r9/; s/mr      %r7, %r9/nop/
 ctid-in-the-fourth-place        s/mr      %r6, %r8/mr %r6, %r9/; s/mr      %r7, %r9/mr %r7, %r8/
 tls-not-passed                  s/mr      %r6, %r8/li %r6, 0/

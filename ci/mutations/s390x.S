@@ -22,6 +22,9 @@ clobbers-r7-on-einval           s/^\.Lclone_invalid:/&\n        lghi %r7, 0/
 clobbers-r13-in-clone3          s/lghi    %r1, NR_clone3/lgr %r13, %r5; &/
 clobbers-f8                     s/lgr     %r7, %r5/lzdr %f8; &/
 parent-state-below-sp           s/SAVE_R6\(%r15\)/SAVE_R6-CALLER_FRAME(%r15)/
+parents-r7-not-found            /cfi_offset 7,/d
+parent-has-no-caller            s/lghi    %r1, NR_clone$/.cfi_undefined 14; &/
+trap-in-the-childs-fde          s/lghi    %r1, NR_clone3/child_begins 14; &/
 ptid-and-ctid-swapped           s/lgr     %r4, %r6/lg %r4, 168(%r15)/; s/lg      %r5, 168\(%r15\)/lg %r5, SAVE_R6(%r15)/
 tls-and-ctid-swapped            s/lg      %r6, 160/lg %r6, 168/; s/lg      %r5, 168/lg %r5, 160/
 tls-not-passed                  s/lg      %r6, 160\(%r15\)/lghi %r6, 0/
