@@ -1,8 +1,11 @@
 //! What the safe tier must know about an architecture: how its thread pointer is read, and two
 //! numbers. A new port has an entry here.
+//!
+//! `asm!` for powerpc is stable since Rust 1.95; the targets that need more, mips, have no prebuilt core either.
 
 #![allow(unsafe_code)]
 
+#[cfg(not(target_arch = "arm"))]
 use core::arch::asm;
 
 /// What stands before every abort handler of a restartable sequence; the kernel kills a task whose
@@ -13,19 +16,39 @@ const fn rseq_sig() -> u32 {
     if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
         0x5305_3053
     } else if cfg!(target_arch = "aarch64") {
-        // An instruction, so the data's byte order matters.
+        // An instruction, which is little-endian where data are not.
         if cfg!(target_endian = "little") { 0xd428_bc00 } else { 0x00bc_28d4 }
-    } else if cfg!(target_arch = "riscv64") {
+    } else if cfg!(target_arch = "arm") {
+        if cfg!(target_endian = "little") { 0xe7f5_def3 } else { 0xf3de_f5e7 }
+    } else if cfg!(any(target_arch = "riscv64", target_arch = "riscv32")) {
         0xf140_1073
+    } else if cfg!(any(target_arch = "powerpc64", target_arch = "powerpc")) {
+        0x0fe5_000b
+    } else if cfg!(target_arch = "s390x") {
+        0xb2ff_0fff
+    } else if mips() {
+        0x0350_000d
+    } else if cfg!(target_arch = "loongarch64") {
+        0 // not defined: no libc registers an area
     } else {
         panic!("src/arch.rs has no RSEQ_SIG for this architecture")
     }
 }
 
 /// `_NSIG` of the kernel: the number of signals, which is the size of its sets in bits.
-pub(crate) const NSIG: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 128 } else { 64 };
+pub(crate) const NSIG: usize = if mips() { 128 } else { 64 };
 
-/// The calling thread's thread pointer, from which the ABI counts the offsets of its TLS.
+const fn mips() -> bool {
+    cfg!(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "mips32r6",
+        target_arch = "mips64r6"
+    ))
+}
+
+/// The calling thread's thread pointer, from which the ABI counts the offsets of its TLS: `__builtin_thread_pointer`.
+#[cfg(not(target_arch = "arm"))]
 pub(crate) fn thread_pointer() -> *mut u8 {
     let pointer;
     // SAFETY: each only reads the thread pointer; on x86 the word that it points to is itself.
@@ -38,8 +61,39 @@ pub(crate) fn thread_pointer() -> *mut u8 {
         asm!("mov {}, gs:[0]", out(reg) pointer, options(pure, readonly, nostack, preserves_flags));
         #[cfg(target_arch = "aarch64")]
         asm!("mrs {}, tpidr_el0", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
-        #[cfg(target_arch = "riscv64")]
+        #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
         asm!("mv {}, tp", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "loongarch64")]
+        asm!("move {}, $tp", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "powerpc64")]
+        asm!("mr {}, 13", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "powerpc")]
+        asm!("mr {}, 2", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "s390x")]
+        asm!(
+            "ear {0}, %a0",
+            "sllg {0}, {0}, 32",
+            "ear {0}, %a1",
+            out(reg) pointer,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+        // the kernel emulates it in this register alone, where the processor lacks it
+        #[cfg(any(
+            target_arch = "mips",
+            target_arch = "mips64",
+            target_arch = "mips32r6",
+            target_arch = "mips64r6"
+        ))]
+        asm!("rdhwr $3, $29", out("$3") pointer, options(pure, nomem, nostack, preserves_flags));
     }
     pointer
+}
+
+/// The same. Not every arm has the register; libc knows.
+#[cfg(target_arch = "arm")]
+pub(crate) fn thread_pointer() -> *mut u8 {
+    unsafe extern "C" {
+        safe fn __aeabi_read_tp() -> *mut u8; // of the run-time ABI: in both glibc and musl
+    }
+    __aeabi_read_tp()
 }

@@ -131,15 +131,16 @@ unsafe extern "C" fn live<F: FnOnce() -> i32>(f: *mut c_void) -> c_int {
 /// Where glibc keeps the tid of the calling thread: the word that the kernel clears at its end. Not
 /// in musl, where that word is a lock.
 fn cached_tid() -> Option<*mut c_int> {
-    if !cfg!(all(target_env = "gnu", target_endian = "little")) {
+    if !cfg!(target_env = "gnu") {
         return None;
     }
-    // A 64-bit kernel stores 64 bits for a 32-bit program, too.
+    // A 64-bit kernel stores 64 bits for a 32-bit program, too: big-endian ones find it in the second word.
     let mut word = [ptr::null_mut::<c_int>(); 2];
     // SAFETY: a place for the pointer; the word lies in the TLS of this thread, or is null.
     unsafe {
-        let known = libc::prctl(libc::PR_GET_TID_ADDRESS, word.as_mut_ptr()) == 0 && !word[0].is_null();
-        (known && word[0].read() == libc::syscall(libc::SYS_gettid) as c_int).then_some(word[0])
+        libc::prctl(libc::PR_GET_TID_ADDRESS, word.as_mut_ptr());
+        let tid = libc::syscall(libc::SYS_gettid) as c_int;
+        word.into_iter().find(|word| !word.is_null() && word.read() == tid)
     }
 }
 

@@ -125,6 +125,11 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
+// the thread pointer (arch.rs); no core is prebuilt for mips, so its compiler is a nightly one anyway
+#![cfg_attr(
+    any(target_arch = "mips", target_arch = "mips64", target_arch = "mips32r6", target_arch = "mips64r6"),
+    feature(asm_experimental_arch)
+)]
 
 mod conflicts;
 mod flags;

@@ -8,26 +8,40 @@ use clone_trampoline::{Builder, CloneFlags, SafeFlags};
 use std::fs;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 const THREADS: u64 = 4;
 const CALLS: u64 = 50_000;
 
-static SIGNALS: AtomicU64 = AtomicU64::new(0);
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn count(_: i32) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// SIGALRM every 100 us; 0: none.
-fn every(microseconds: u16) {
-    let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds.into() };
-    let timer = libc::itimerval { it_interval: interval, it_value: interval };
-    // SAFETY: a handler that counts, and a timer.
-    unsafe {
-        libc::signal(libc::SIGALRM, count as *const () as libc::sighandler_t);
-        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()), 0);
+/// SIGALRM every 100 us, as long as it lives.
+struct Alarm(libc::timer_t);
+
+impl Alarm {
+    fn new() -> Self {
+        let interval = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
+        let times = libc::itimerspec { it_interval: interval, it_value: interval };
+        let mut timer = ptr::null_mut();
+        // SAFETY: a handler that counts, and a timer.
+        unsafe {
+            libc::signal(libc::SIGALRM, count as *const () as libc::sighandler_t);
+            assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, ptr::null_mut(), &mut timer), 0);
+            assert_eq!(libc::timer_settime(timer, 0, &times, ptr::null_mut()), 0);
+        }
+        Self(timer)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // SAFETY: our own timer.
+        unsafe { assert_eq!(libc::timer_delete(self.0), 0) };
     }
 }
 
@@ -77,7 +91,7 @@ fn nothing_is_left_behind() {
     let may_make_namespaces = Builder::new().flags(SafeFlags::NEWNS).call(|| ()).is_ok();
     one(0, may_make_namespaces);
     let before = held();
-    every(100);
+    let alarm = Alarm::new();
     let sum: u64 = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -98,7 +112,7 @@ fn nothing_is_left_behind() {
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    every(0);
+    drop(alarm);
     assert!(sum > 0 && SIGNALS.load(Ordering::Relaxed) > 1000);
 
     // No child, not even a zombie.

@@ -133,14 +133,10 @@ fn s1_stack_overflow() {
         black_box(deeper(1 << 40));
     }
     let test = "ends::s1_stack_overflow";
-    let says = |end: &End| end.stderr.contains("has overflowed its stack");
     // In an unoptimised std the report does not everywhere fit the stack that it is made on.
-    let Some(thread) = program(test, "thread", || thread::spawn(overflow).join().unwrap()) else {
-        return ends(test, overflow, |_| ());
-    };
     ends(test, overflow, |end| {
-        end.is_abort(if says(&thread) { KILLED_BY_ABORT } else { "was killed by signal" });
-        assert_eq!(says(&end), says(&thread), "{end:?}, {thread:?}");
+        let says = end.stderr.contains("has overflowed its stack");
+        end.is_abort(if says { KILLED_BY_ABORT } else { "was killed by signal 11" });
     });
 }
 

@@ -161,8 +161,9 @@ const CHILD: [c_long; 9] = [
 
 /// What std and libc need for a thread, and malloc in one.
 const THREAD: &[c_long] = &[
+    #[cfg(not(target_arch = "arm"))]
     libc::SYS_mmap,
-    #[cfg(target_pointer_width = "32")]
+    #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
     libc::SYS_mmap2,
     libc::SYS_mprotect,
     libc::SYS_munmap,
@@ -172,7 +173,7 @@ const THREAD: &[c_long] = &[
     libc::SYS_set_robust_list,
     libc::SYS_sched_getaffinity,
     libc::SYS_futex,
-    #[cfg(target_pointer_width = "32")]
+    #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
     422, // futex_time64
     // std's channel, before it sleeps
     libc::SYS_sched_yield,
@@ -182,9 +183,9 @@ const THREAD: &[c_long] = &[
 
 /// The pidfd's end; std looks at it first in a debug build.
 const CLOSES: [c_long; 2] = [libc::SYS_close, FCNTL];
-#[cfg(target_pointer_width = "64")]
+#[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
 const FCNTL: c_long = libc::SYS_fcntl;
-#[cfg(target_pointer_width = "32")]
+#[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
 const FCNTL: c_long = libc::SYS_fcntl64;
 
 fn exit_if(right: bool) -> ! {

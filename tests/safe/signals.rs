@@ -144,12 +144,12 @@ fn s10_errno_is_the_childs() {
 }
 
 /// A field of /proc/self/task/TID/status of the thread whose name is given, as a number.
-fn of_thread(name: &str, field: &str) -> Option<u64> {
+fn of_thread(name: &str, field: &str) -> Option<u128> {
     fs::read_dir("/proc/self/task").ok()?.flatten().find_map(|task| {
         let status = fs::read_to_string(task.path().join("status")).ok()?;
         let value =
             |key: &str| status.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
-        (value("Name:")? == name).then(|| u64::from_str_radix(&value(field)?, 16).ok())?
+        (value("Name:")? == name).then(|| u128::from_str_radix(&value(field)?, 16).ok())?
     })
 }
 
@@ -365,8 +365,8 @@ fn a_terminals_shell_is_not_told_that_a_call_stops() {
     };
     terminal.types("\x1a");
     until("the closure's stop", || status(child, "State:").starts_with('T'));
-    let stop = format!("{:016x}", 1 << (libc::SIGTSTP - 1));
-    until("the job's signal", || status(job, "ShdPnd:") == stop);
+    let stop = 1_u128 << (libc::SIGTSTP - 1);
+    until("the job's signal", || u128::from_str_radix(&status(job, "ShdPnd:"), 16) == Ok(stop));
     assert_eq!(status(job, "State:"), "D (disk sleep)");
     // SAFETY: the job.
     unsafe { libc::kill(-job, libc::SIGCONT) };
