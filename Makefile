@@ -9,8 +9,8 @@ libdir = $(prefix)/lib
 includedir = $(prefix)/include
 build = target/c
 
-# Of all ports the one that this compiler takes: the others stop at port.h's #error.
-port := $(strip $(foreach p,$(wildcard asm/*.S),$(shell $(CC) $(CFLAGS) -E $p >/dev/null 2>&1 && echo $p)))
+# Of all ports the one that this compiler takes: the others stop at port.h's #error. mips has two names in Rust.
+port := $(firstword $(foreach p,$(wildcard asm/*.S),$(shell $(CC) $(CFLAGS) -E $p >/dev/null 2>&1 && echo $p)))
 # the compiler's own, which knows its architecture
 ifeq ($(origin AR),default)
 AR := $(shell $(CC) -print-prog-name=ar)
