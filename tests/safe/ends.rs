@@ -265,16 +265,16 @@ fn s6_program_killed() {
         test,
         "call",
         || {
-            let parent = std::process::id() as i32;
-            thread::spawn(|| {
-                call(|| {
+            let (started, wait) = channel();
+            thread::spawn(move || {
+                call(move || {
                     eprintln!("child {} child", std::process::id());
+                    started.send(()).unwrap();
                     thread::sleep(Duration::from_secs(100));
                 })
             });
-            thread::sleep(Duration::from_millis(100));
-            // SAFETY: the program's own pid.
-            unsafe { libc::kill(parent, libc::SIGKILL) };
+            wait.recv().unwrap();
+            kill_the_program();
         },
         killed,
     );
