@@ -2,6 +2,7 @@
 
 use crate::program::{if_allowed, passes, program, until};
 use clone_trampoline::{Builder, Child, SafeFlags, fork};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -92,8 +93,11 @@ fn the_child_can_make_threads() {
 fn the_cached_tid_is_the_childs() {
     // SAFETY: the closure takes no lock.
     for mut child in both(|| unsafe {
-        let mutex = &raw mut MUTEX;
-        static mut MUTEX: libc::pthread_mutex_t = libc::PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+        let (mut mutex, mut kind) = (MaybeUninit::zeroed(), MaybeUninit::uninit());
+        libc::pthread_mutexattr_init(kind.as_mut_ptr());
+        libc::pthread_mutexattr_settype(kind.as_mut_ptr(), libc::PTHREAD_MUTEX_ERRORCHECK);
+        let mutex: *mut libc::pthread_mutex_t = mutex.as_mut_ptr();
+        libc::pthread_mutex_init(mutex, kind.as_ptr());
         libc::pthread_mutex_lock(mutex);
         // struct __pthread_mutex_s: lock, count, owner.
         let owner = mutex.cast::<i32>().add(2).read();
