@@ -29,7 +29,7 @@ const fn rseq_sig() -> u32 {
     } else if mips() {
         0x0350_000d
     } else if cfg!(target_arch = "loongarch64") {
-        0 // not defined: no libc registers an area
+        0x002a_0010
     } else {
         panic!("src/arch.rs has no RSEQ_SIG for this architecture")
     }
