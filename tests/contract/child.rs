@@ -155,8 +155,8 @@ fn c5_any_stack_top_is_aligned() {
     }
 }
 
-#[test]
-fn c5_nothing_at_or_above_stack_top_is_written() {
+/// A vfork child that runs `f` writes nothing at or above its stack's top, wherever that is.
+fn nothing_above_the_stack_is_written(f: unsafe extern "C" fn(*mut c_void) -> c_int, arg: *mut c_void) {
     for &via in Via::both() {
         for offset in 0..=16 {
             let stack = Stack::new();
@@ -168,13 +168,18 @@ fn c5_nothing_at_or_above_stack_top_is_written() {
             };
             rest.fill(0xa5);
             let mut start = Start::new(via, Kind::Vfork);
-            let (_, end) = run_on(start.stack_below(&stack, top), deep, ptr::null_mut());
+            let (_, end) = run_on(start.stack_below(&stack, top), f, arg);
             assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {offset}");
             // SAFETY: as above; the child is gone.
             let rest = unsafe { std::slice::from_raw_parts(top, above - offset) };
             assert!(rest.iter().all(|&byte| byte == 0xa5), "{via:?} {offset}");
         }
     }
+}
+
+#[test]
+fn c5_nothing_at_or_above_stack_top_is_written() {
+    nothing_above_the_stack_is_written(deep, ptr::null_mut());
 }
 
 /// Where the psABI gives `fn` a place above its SP (o32's argument area, powerpc's LR slot, s390x's save
@@ -193,25 +198,8 @@ fn c4_what_fn_may_write_above_its_sp_is_not_the_callers() {
 /// The same place on a stack of the child's own.
 #[test]
 fn c5_what_fn_may_write_above_its_sp_is_below_stack_top() {
-    for &via in Via::both() {
-        for offset in 0..=16 {
-            let (stack, entry) = (Stack::new(), entry(done));
-            let above = 512;
-            // SAFETY: the last bytes of the stack, which the child does not get.
-            let (top, rest) = unsafe {
-                let top = stack.top().sub(above).add(offset);
-                (top, std::slice::from_raw_parts_mut(top, above - offset))
-            };
-            rest.fill(0xa5);
-            let mut start = Start::new(via, Kind::Vfork);
-            start.stack_below(&stack, top);
-            let (_, end) = run_on(&mut start, probe::probe_entry, entry.as_ptr().cast());
-            assert_eq!(end.and_then(|end| end.code()), Some(42), "{via:?} {offset}");
-            // SAFETY: as above; the child is gone.
-            let rest = unsafe { std::slice::from_raw_parts(top, above - offset) };
-            assert!(rest.iter().all(|&byte| byte == 0xa5), "{via:?} {offset}");
-        }
-    }
+    let entry = entry(done);
+    nothing_above_the_stack_is_written(probe::probe_entry, entry.as_ptr().cast());
 }
 
 /// The stack is one page, and the pages on either side are not there.

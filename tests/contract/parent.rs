@@ -4,6 +4,7 @@ use crate::common::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone3_trampoline};
 use std::ffi::{c_int, c_long, c_void};
+use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -34,6 +35,14 @@ fn c1_the_parent_gets_the_childs_tid() {
     }
 }
 
+/// How `f` ends as the first process of a pid namespace.
+fn first_of_a_pid_namespace(f: impl FnOnce() -> i32) -> ExitStatus {
+    in_process(|| {
+        new_pid_namespace();
+        in_process(f).code().unwrap_or(99)
+    })
+}
+
 /// A tid takes more than the 15 bits that it has on a small machine.
 #[test]
 fn c1_a_large_tid_arrives_whole() {
@@ -43,22 +52,18 @@ fn c1_a_large_tid_arrives_whole() {
     }
     for &via in Via::both() {
         let result = Shared::new(AtomicIsize::new(0));
-        let end = in_process(|| {
-            new_pid_namespace();
-            let first = in_process(|| {
-                // Since 6.14 each namespace has a limit of its own; before, it is the whole system's.
-                let limit = "/proc/sys/kernel/pid_max";
-                if release() >= (6, 14) && std::fs::write(limit, "100000").is_err() {
-                    return 78;
-                }
-                if std::fs::write("/proc/sys/kernel/ns_last_pid", (LARGE - 1).to_string()).is_err() {
-                    return 78;
-                }
-                let call = Start::new(via, Kind::Fork).start(done, ptr::null_mut());
-                result.store(call.result, SeqCst);
-                wait(LARGE).code().unwrap_or(99)
-            });
-            first.code().unwrap_or(99)
+        let end = first_of_a_pid_namespace(|| {
+            // Since 6.14 each namespace has a limit of its own; before, it is the whole system's.
+            let limit = "/proc/sys/kernel/pid_max";
+            if release() >= (6, 14) && std::fs::write(limit, "100000").is_err() {
+                return 78;
+            }
+            if std::fs::write("/proc/sys/kernel/ns_last_pid", (LARGE - 1).to_string()).is_err() {
+                return 78;
+            }
+            let call = Start::new(via, Kind::Fork).start(done, ptr::null_mut());
+            result.store(call.result, SeqCst);
+            wait(LARGE).code().unwrap_or(99)
         });
         if end.code() == Some(78) {
             return skip("this kernel has no tid above 15 bits");
@@ -75,14 +80,10 @@ fn c1_a_tid_may_be_as_small_as_an_errno() {
     }
     for &via in Via::both() {
         let result = Shared::new(AtomicIsize::new(0));
-        let end = in_process(|| {
-            new_pid_namespace();
-            // Its first process: the next one has tid 2, which is ENOENT, too.
-            let first = in_process(|| {
-                result.store(Start::new(via, Kind::Fork).start(done, ptr::null_mut()).result, SeqCst);
-                wait(2).code().unwrap_or(99)
-            });
-            first.code().unwrap_or(99)
+        let end = first_of_a_pid_namespace(|| {
+            // The next process of it has tid 2, which is ENOENT, too.
+            result.store(Start::new(via, Kind::Fork).start(done, ptr::null_mut()).result, SeqCst);
+            wait(2).code().unwrap_or(99)
         });
         assert_eq!((end.code(), result.load(SeqCst)), (Some(42), 2), "{via:?}: {end:?}");
     }
