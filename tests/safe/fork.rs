@@ -2,7 +2,6 @@
 
 use crate::program::{if_allowed, passes, program, until};
 use clone_trampoline::{Builder, Child, SafeFlags, fork};
-use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,6 +90,8 @@ fn the_child_can_make_threads() {
 #[cfg(target_env = "gnu")]
 #[test]
 fn the_cached_tid_is_the_childs() {
+    use std::mem::MaybeUninit;
+
     // SAFETY: the closure takes no lock.
     for mut child in both(|| unsafe {
         let (mut mutex, mut kind) = (MaybeUninit::zeroed(), MaybeUninit::uninit());
