@@ -1,6 +1,6 @@
 # Wrong edits of asm/mips.S: a name, then a sed -E script. Flags and results have 32 bits here. Not here,
 # because they change nothing that can be observed: a child's frame of 16 bytes, and a stack for the exit of
-# unmap_exit (today's kernels read zeros where there is no stack).
+# unmap_exit (today's kernels read zeros where there is no stack). Nor fn in a register that is lost, see mips64.S.
 no-alignment                    /and     \$sp, \$sp, \$v0/d
 alignment-to-4                  s/li      \$v0, -8/li      $v0, -4/
 alignment-upwards               s/and     \$sp, \$sp, \$v0/addiu $sp, $sp, 7; &/
@@ -34,7 +34,6 @@ flags-not-passed                0,/move    \$a0, \$a2/s//li $a0, 18/
 arg-not-passed                  s/move    \$a0, \\arg/move $a0, $zero/
 arg-in-a-register-that-is-lost  s/move    \$s0, \$a3/move $t2, $a3/; s/child   \$s0/child   $t2/
 arg-of-clone3-is-lost           s/move    \$a2, \$a3/nop/; s/child   \$a2/child   $a3/
-fn-in-a-register-that-is-lost   s/move    \$t9, \$a0/move $t8, $a0/; s/move    \$t9, \$a2/move $t8, $a2/; s/jalr    \$t9/move $t9, $t8; &/
 fn-called-but-not-by-t9         s/jalr    \$t9/move $v1, $t9; move $t9, $zero; jalr $v1/
 positive-errno                  0,/subu    \$v0, \$zero, \$v0/s//nop/
 positive-errno-of-clone3        s/^\.Lclone3_result:/        subu $v0, $zero, $v0\n&/

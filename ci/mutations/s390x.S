@@ -47,4 +47,4 @@ unmap-too-much                  s/lghi    %r1, NR_munmap/aghi %r3, 4096; &/
 unmap-then-push                 s/lghi    %r1, NR_exit$/stg %r4, -8(%r15); &/
 unmap-exit-status-lost          s/lgr     %r2, %r4/lghi %r2, 0/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .quad clone_trampoline\n        .text\n&/
-needs-libc                      s/^function clone3_trampoline/        brasl %r14, exit\n&/
+needs-libc                      s/^function clone3_trampoline/        brasl %r14, exit@PLT\n&/
