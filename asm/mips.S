@@ -118,8 +118,8 @@ function unmap_exit_trampoline
         li      $v0, NR_munmap
         syscall
         .cfi_undefined 31
-        bal     1f                      /* for the kernels that read 16(sp) and answer EFAULT where there */
-1:      move    $sp, $ra                /* is nothing, a stack that stays: this code, which is only read */
+        bal     1f                      /* for the kernels that read 16(sp) to 31(sp) and answer EFAULT where */
+1:      addiu   $sp, $ra, -16           /* nothing is, a stack that stays: these four instructions, only read */
         move    $a0, $a2
         li      $v0, NR_exit
         syscall

@@ -81,9 +81,9 @@
  * an unwinder knows the outermost frame (C8). It comes after the parent's FDE: GNU as would move the
  * rule of a file's first FDE into the CIE, where elfutils does not honour it (glibc BZ #24040).
  *
- * The trap itself, and the test of its result, stay in the parent's FDE, which glibc ends before them:
- * the child has left them at once, but the parent of a vfork sleeps at that address until the child is
- * gone, and a profiler or a core dump should be able to say who called. */
+ * The trap itself, and the test of its result, stay in the parent's FDE, which some of glibc's ports
+ * end before: the child has left them at once, but the parent of a vfork sleeps at that address until
+ * the child is gone, and a profiler or a core dump should be able to say who called. */
 .macro child_begins return_address
         .cfi_endproc
         .cfi_startproc

@@ -1,6 +1,6 @@
 /* powerpc64, either byte order, ELFv2 and ELFv1 (which the byte order does not tell). What differs from
- * x86_64.S: the kernel flags an error and gives a positive errno; of the registers that a call may
- * destroy none reaches the child, so fn and arg are in call-saved ones, saved in the parent's frame.
+ * x86_64.S: the kernel flags an error and gives a positive errno; of the general registers that a call
+ * may destroy none reaches the child, so fn and arg are in call-saved ones, saved in the parent's frame.
  *
  * clone_trampoline      C call                kernel
  *   number                                    r0   120

@@ -10,6 +10,7 @@ frame-pointer-of-thumb-kept     /mov     r7, #0 /d
 no-trap-behind-the-exit         s/^        udf     #0/        nop/
 child-writes-above-its-stack    s/mov     r0, \\arg/str r0, [sp, #16]; &/
 state-of-fn-not-kept            s/^        (blx|bx)      *\\register/        orr \\register, \\register, #1; &/
+state-of-fn-cleared             s/^        (blx|bx)      *\\register/        bic \\register, \\register, #1; &/
 clobbers-r4                     s/pop     \{r4, r5, r7\}/add sp, sp, #4; pop {r5, r7}/
 clobbers-r5                     s/pop     \{r4, r5, r7\}/pop {r4}; add sp, sp, #4; pop {r7}/
 clobbers-r7                     s/pop     \{r4, r5, r7\}/pop {r4, r5}; add sp, sp, #4/

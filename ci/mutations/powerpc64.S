@@ -1,6 +1,7 @@
 # Wrong edits of asm/powerpc64.S: a name, then a sed -E script. A page can be 64 KiB. Not here, because they change
-# nothing that can be observed: flags of clone cut to 32 bits (the kernel does so itself), r12 not set for an fn
-# that does not look for its own address, lr stored in the caller's slot.
+# nothing that can be observed: flags of clone cut to 32 bits (the kernel does so itself), lr stored in the caller's slot.
+toc-of-fn-not-loaded@powerpc64-* /ld      %r2, 8\(%r30\)/d
+fn-does-not-find-itself@powerpc64le-* s/mr      %r12, %r30/mr      %r11, %r30/; s/mtctr   %r12/mtctr   %r11/
 no-alignment                    /clrrdi  %r1, %r1, 4/d
 alignment-to-8                  s/clrrdi  %r1, %r1, 4/clrrdi  %r1, %r1, 3/
 alignment-upwards               s/clrrdi  %r1, %r1, 4/addi %r1, %r1, 15; &/

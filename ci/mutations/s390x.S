@@ -1,5 +1,6 @@
 # Wrong edits of asm/s390x.S: a name, then a sed -E script. Not here, because it changes nothing that can be observed:
-# flags of clone cut to 32 bits (the kernel does so itself).
+# flags of clone cut to 32 bits (the kernel does so itself). Nor the parent's unwind rule of r6, an argument's register,
+# which the suite fills with the argument and not with a pattern.
 no-alignment                    /nill    %r15, 0xfff8/d
 alignment-to-4                  s/nill    %r15, 0xfff8/nill    %r15, 0xfffc/
 alignment-upwards               s/nill    %r15, 0xfff8/aghi %r15, 7; &/

@@ -122,9 +122,16 @@ function probe_call
         bx      lr
 end_function probe_call
 
+/* Rust's functions are in ARM state; so that both are called, this begins in Thumb's whatever the port is in. */
+        .thumb
 function probe_entry
         mov     r1, sp
         str     r1, [r0]
+#ifndef __thumb2__
+        bx      pc                      /* two halfwords ahead: Thumb-1 has no mrc */
+        nop
+        .arm
+#endif
         orr     r1, r7, r11             /* Thumb's frame pointer and ARM's */
         str     r1, [r0, #4]
         mrc     p15, 0, r1, c13, c0, 3

@@ -5,8 +5,8 @@ use crate::common::*;
 use clone_trampoline::CloneFlags;
 use std::ffi::{c_int, c_void};
 use std::os::unix::process::ExitStatusExt;
-use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::{mem, ptr};
 
 type F = CloneFlags;
 
@@ -26,6 +26,20 @@ fn c2_all_eight_bits_of_the_status_arrive() {
             let (_, end) = run_on(start.stack(&stack), status, code.as_ptr().cast());
             assert_eq!(end.and_then(|end| end.code()), Some(*code & 0xff), "{via:?}");
         }
+    }
+}
+
+/// An fn of another shared object: it finds its own data by what its caller leaves in a register where the ABI has
+/// it so (powerpc64's r2 and r12, mips's t9).
+#[test]
+fn c2_fn_may_be_in_another_object() {
+    // SAFETY: a pointer to void is passed as one to char.
+    let atoi: unsafe extern "C" fn(*mut c_void) -> c_int = unsafe { mem::transmute(libc::atoi as *const ()) };
+    for &via in Via::both() {
+        let stack = Stack::new();
+        let mut start = Start::new(via, Kind::Vfork);
+        let (_, end) = run_on(start.stack(&stack), atoi, c"107".as_ptr().cast_mut().cast());
+        assert_eq!(end.and_then(|end| end.code()), Some(107), "{via:?}");
     }
 }
 

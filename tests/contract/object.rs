@@ -62,7 +62,7 @@ fn c12_the_object_has_no_data_and_no_relocation_that_the_loader_would_see() {
         let writable = sh_flags & u64::from(object::elf::SHF_WRITE) != 0;
         assert!(!(loaded && writable) || section.size() == 0, "{name}: writable data");
         if !loaded || name == ".eh_frame" || name == EHABI {
-            continue; // relative to the code by construction, checked below
+            continue; // relative to the code, on mips once it is linked; checked below
         }
         for (offset, relocation) in section.relocations() {
             // The linker's own notes on code that it may shorten; a symbol outside this code would
