@@ -1,6 +1,6 @@
 //! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
 
-use crate::program::{if_allowed, passes, program, until};
+use crate::program::{catches_panics, if_allowed, passes, program, until};
 use clone_trampoline::{Builder, Child, SafeFlags, fork};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
@@ -50,6 +50,9 @@ fn it_can_be_polled_and_killed() {
 
 #[test]
 fn a_panic_is_101_and_no_handlers_run() {
+    if !catches_panics() {
+        return;
+    }
     let test = "fork::a_panic_is_101_and_no_handlers_run";
     let end = program(test, "panic", || {
         extern "C" fn handler() {

@@ -1,6 +1,6 @@
 //! Panics go on where the value would have come out.
 
-use crate::program::{Way, program, shares_memory};
+use crate::program::{Way, catches_panics, program, shares_memory};
 use clone_trampoline::{Builder, call, spawn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
@@ -9,7 +9,7 @@ struct Payload(u32);
 
 #[test]
 fn the_payload_arrives() {
-    if !shares_memory() {
+    if !shares_memory() || !catches_panics() {
         return;
     }
     let payload = catch_unwind(|| call(|| panic_any(Payload(5)))).unwrap_err();
@@ -23,7 +23,7 @@ fn the_payload_arrives() {
 
 #[test]
 fn the_hook_runs_once_and_names_the_thread() {
-    if !shares_memory() {
+    if !shares_memory() || !catches_panics() {
         return;
     }
     for way in Way::BOTH {
@@ -63,7 +63,7 @@ fn a_call_while_the_caller_panics() {
             .ok();
         }
     }
-    if !shares_memory() {
+    if !shares_memory() || !catches_panics() {
         return;
     }
     let mut seen = None;
@@ -91,7 +91,7 @@ fn a_panic_with_a_panic_of_the_caller_aborts() {
             _ = call(|| panic!("inner"));
         }
     }
-    if !shares_memory() {
+    if !shares_memory() || !catches_panics() {
         return;
     }
     let end = program("panics::a_panic_with_a_panic_of_the_caller_aborts", "drop", || {

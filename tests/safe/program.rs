@@ -1,12 +1,13 @@
 //! Programs that are expected to end in an unusual way: the test's own, run again.
 
-use crate::common::limit;
+use crate::common::{in_process, limit};
 use clone_trampoline::{Builder, Error, Stage, call, spawn};
 use std::env;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::FromRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{catch_unwind, resume_unwind};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -130,6 +131,23 @@ pub(crate) fn shares_memory() -> bool {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Whether std catches a panic here; if not, the test is skipped, aloud. On x32 its `_Unwind_Exception` has words of
+/// 32 bits and the unwinder's of 64, which are written over what std knows its own panics by.
+pub(crate) fn catches_panics() -> bool {
+    if env::var_os(VARIABLE).is_some() {
+        return true; // or the program would not have been started
+    }
+    let end = in_process(|| {
+        _ = catch_unwind(|| resume_unwind(Box::new(())));
+        77
+    });
+    let catches = end.code() == Some(77);
+    if !catches {
+        crate::common::skip(&format!("std does not catch a panic here: {end}"));
+    }
+    catches
 }
 
 /// The value, or None, counted as a skip, where the kernel or a filter does not allow it.
