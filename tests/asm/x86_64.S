@@ -27,6 +27,13 @@
         xorq    %\register, %rcx
         orq     %rcx, %rdx
 .endm
+/* x32 leaves the upper half undefined: here it is not 0. */
+.macro argument n, register, half
+        mov     \n*WORD(%rax), R(\register, \half)
+#ifdef __ILP32__
+        btsq    $32, %\register
+#endif
+.endm
 .macro fold
 #ifdef __ILP32__
         movq    %rdx, %rcx
@@ -53,13 +60,12 @@ function probe_call
         rep stosq
         movq    %rdx, %rax
         mov     R(rsp, esp), 9*WORD(%rax)
-        /* x32 leaves the upper halves undefined: here they are the next word's */
-        movq    1*WORD(%rax), %rdi
-        movq    2*WORD(%rax), %rsi
-        movq    3*WORD(%rax), %rdx
-        movq    4*WORD(%rax), %rcx
-        movq    5*WORD(%rax), %r8
-        movq    6*WORD(%rax), %r9
+        argument 1, rdi, edi
+        argument 2, rsi, esi
+        argument 3, rdx, edx
+        argument 4, rcx, ecx
+        argument 5, r8, r8d
+        argument 6, r9, r9d
         set     r10, 0
         movq    %r10, (%rsp)
         mov     7*WORD(%rax), R(r10, r10d)
