@@ -110,7 +110,7 @@ fn s9_the_waiting_threads_cpu_is_not_the_childs() {
 
 /// What a per-CPU allocator does: increments the counter of its CPU by a restartable sequence of plain
 /// instructions. Without S9 the kernel does not restart it in the child, and increments are lost.
-#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu"))]
 mod lost_increments {
     use super::*;
     use clone_trampoline::call;
