@@ -1,9 +1,9 @@
 # Wrong edits of asm/mips.S: a name, then a sed -E script. Flags and results have 32 bits here. Not here,
-# because they change nothing that can be observed: a child's frame of 16 bytes, and a stack for the exit of
-# unmap_exit (today's kernels read zeros where there is no stack). Nor fn in a register that is lost, see mips64.S.
+# because they change nothing that can be observed: a child's frame of 16 bytes, an alignment upwards (the 32 bytes of
+# the frame make up for it), and a stack for the exit of unmap_exit (today's kernels read zeros where there is no
+# stack). Nor fn in a register that is lost, see mips64.S.
 no-alignment                    /and     \$sp, \$sp, \$v0/d
 alignment-to-4                  s/li      \$v0, -8/li      $v0, -4/
-alignment-upwards               s/and     \$sp, \$sp, \$v0/addiu $sp, $sp, 7; &/
 no-home-area                    s/addiu   \$sp, \$sp, -SYSCALL_FRAME .*//
 home-area-of-8                  s/\$sp, -SYSCALL_FRAME /$sp, -8 /
 exit-group                      s/NR_exit   4001/NR_exit   4246/
