@@ -1,5 +1,6 @@
 # Wrong edits of asm/powerpc.S: a name, then a sed -E script. Not here, because they change nothing that can be
-# observed: flags of clone cut to 32 bits, lr stored in the caller's slot.
+# observed: flags of clone cut to 32 bits, lr stored in the caller's slot. The parent's state below sp is 64 bytes
+# lower than its frame, as the child's own has nothing in its upper 8 bytes.
 no-alignment                    /clrrwi  %r1, %r1, 4/d
 alignment-to-8                  s/clrrwi  %r1, %r1, 4/clrrwi  %r1, %r1, 3/
 alignment-upwards               s/clrrwi  %r1, %r1, 4/addi %r1, %r1, 15; &/
@@ -19,7 +20,7 @@ clobbers-r30-in-clone3          0,/mr      %r30, %r5/s//&; stw %r5, 8(%r1)/
 r31-not-restored                s/lwz     %r31, 12\(%r1\)/nop/
 clobbers-cr4                    s/beq     %cr1, \.Lclone_child/cmpwi %cr4, %r3, 0; &/
 clobbers-f14                    0,/mr      %r30, %r3/s//lfd %f14, 0(%r1); &/
-parent-state-below-sp           s/stwu    %r1, -FRAME\(%r1\)/nop/; s/addi    %r1, %r1, FRAME/nop/; s/stw     (%r3.), (.+)\(%r1\)/stw \1, \2-FRAME(%r1)/; s/lwz     (%r3.), (.+)\(%r1\)/lwz \1, \2-FRAME(%r1)/; /def_cfa_offset/d
+parent-state-below-sp           s/stwu    %r1, -FRAME\(%r1\)/nop/; s/addi    %r1, %r1, FRAME/nop/; s/(stw|lwz)     (%r3.), (8|12)\(%r1\)/\1 \2, \3-FRAME-64(%r1)/; s/cfi_offset 3.*/& - 64/; /def_cfa_offset/d
 fn-in-a-register-of-no-call     s/mr      %r30, %r3$/mr %r12, %r3/; s/mtctr   %r30/mtctr %r12/
 parents-cfa-not-adjusted        s/\.cfi_def_cfa_offset FRAME.*//
 parents-r30-not-found           /cfi_offset 30,/d
