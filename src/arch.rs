@@ -1,4 +1,4 @@
-//! What the safe tier must know about an architecture: how its thread pointer is read, and two
+//! What the safe tier must know about an architecture: how its thread pointer is read, and three
 //! numbers. A new port has an entry here.
 //!
 //! `asm!` for powerpc is stable since Rust 1.95; the targets that need more, mips, have no prebuilt core either.
@@ -7,6 +7,7 @@
 
 #[cfg(not(target_arch = "arm"))]
 use core::arch::asm;
+use core::ffi::c_long;
 
 /// What stands before every abort handler of a restartable sequence; the kernel kills a task whose
 /// handler lacks it. glibc's `bits/rseq.h` has it per architecture.
@@ -34,6 +35,12 @@ const fn rseq_sig() -> u32 {
         panic!("src/arch.rs has no RSEQ_SIG for this architecture")
     }
 }
+
+/// rseq(2). The libc crate does not have its number for riscv32, which is the generic one.
+#[cfg(not(target_arch = "riscv32"))]
+pub(crate) const SYS_RSEQ: c_long = libc::SYS_rseq;
+#[cfg(target_arch = "riscv32")]
+pub(crate) const SYS_RSEQ: c_long = 293;
 
 /// `_NSIG` of the kernel: the number of signals, which is the size of its sets in bits.
 pub(crate) const NSIG: usize = if mips() { 128 } else { 64 };

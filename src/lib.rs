@@ -100,8 +100,8 @@
 //!
 //! ## System calls
 //!
-//! In this order, on the way that goes well; rseq(2) only where libc uses it. A test has a seccomp filter
-//! kill what makes others.
+//! In this order, on the way that goes well; rseq(2) only where libc uses it, and for wait4(2) on riscv32, which has
+//! none, waitid(2). A test has a seccomp filter kill what makes others.
 //!
 //! | | caller | child |
 //! | --- | --- | --- |

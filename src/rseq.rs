@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::arch::{RSEQ_SIG, thread_pointer};
+use crate::arch::{RSEQ_SIG, SYS_RSEQ, thread_pointer};
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::ffi::{c_int, c_uint, c_void};
@@ -77,8 +77,7 @@ impl Rseq {
     fn rseq(self, flags: c_int) -> io::Result<()> {
         // SAFETY: rseq(2) with the area, size and signature that libc registered for this thread, on
         // whose TLS the calling task runs.
-        match unsafe { libc::syscall(libc::SYS_rseq, self.area.cast::<c_void>(), self.size, flags, RSEQ_SIG) }
-        {
+        match unsafe { libc::syscall(SYS_RSEQ, self.area.cast::<c_void>(), self.size, flags, RSEQ_SIG) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

@@ -7,7 +7,7 @@ pub mod cgroup;
 
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone_trampoline, clone3_trampoline};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::ops::Deref;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +16,18 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// How wait4(3) is a system call: riscv32 never had the one of its name.
+#[cfg(not(target_arch = "riscv32"))]
+pub const SYS_WAIT4: c_long = libc::SYS_wait4;
+#[cfg(target_arch = "riscv32")]
+pub const SYS_WAIT4: c_long = libc::SYS_waitid;
+
+/// rseq(2), which the libc crate does not have for riscv32.
+#[cfg(not(target_arch = "riscv32"))]
+pub const SYS_RSEQ: c_long = libc::SYS_rseq;
+#[cfg(target_arch = "riscv32")]
+pub const SYS_RSEQ: c_long = 293;
 
 /// How many processes of `in_process` lie around this one.
 static DEPTH: AtomicU32 = AtomicU32::new(0);

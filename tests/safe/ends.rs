@@ -1,7 +1,7 @@
 //! S1: a child that neither returns nor panics ends the program; S6: the end of the program is the
 //! child's.
 
-use crate::common::seccomp;
+use crate::common::{SYS_WAIT4, seccomp};
 use crate::program::{End, Way, passes, program, rounds, runs, shares_memory, spawn_for_ever, until};
 use crate::signals::block;
 use clone_trampoline::{call, spawn};
@@ -205,7 +205,7 @@ fn s1_status_taken_by_somebody_else() {
     }
     for way in Way::BOTH {
         let end = program("ends::s1_status_taken_by_somebody_else", &format!("{way:?}"), || {
-            seccomp(libc::SYS_wait4 as u32, libc::SECCOMP_RET_ERRNO | libc::ECHILD as u32);
+            seccomp(SYS_WAIT4 as u32, libc::SECCOMP_RET_ERRNO | libc::ECHILD as u32);
             // SAFETY: ends the child.
             let result = way.run(|| unsafe { libc::_exit(0) });
             eprintln!("the program goes on: {result:?}");

@@ -1,6 +1,6 @@
 //! S9: the rseq area goes with the TLS.
 
-use crate::common::skip;
+use crate::common::{SYS_RSEQ, skip};
 #[cfg(target_env = "gnu")]
 use crate::program::passes;
 use crate::program::{Way, catches_panics, shares_memory};
@@ -13,7 +13,7 @@ pub(crate) fn registered() -> bool {
     let mut area = Area([0; 8]);
     let rseq = |area: *mut Area, flags: i32| {
         // SAFETY: an area that lives until it is unregistered again.
-        unsafe { libc::syscall(libc::SYS_rseq, area, 32, flags, 0x5305_3053) }
+        unsafe { libc::syscall(SYS_RSEQ, area, 32, flags, 0x5305_3053) }
     };
     let refused = rseq(&mut area, 0) != 0;
     if !refused {

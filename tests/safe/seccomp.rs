@@ -1,6 +1,7 @@
 //! Which system calls are made, and what happens where a filter refuses them: nothing that was asked
 //! for is dropped.
 
+use crate::common::{SYS_RSEQ, SYS_WAIT4};
 use crate::program::{Way, passes, shares_memory};
 use clone_trampoline::{Builder, Error, SafeFlags, Stage, call, fork, spawn};
 use std::ffi::c_long;
@@ -110,7 +111,7 @@ fn a_child_that_cannot_be_made_safe_does_not_run() {
     });
     passes(test, "rseq", || {
         let has_area = crate::rseq::registered();
-        filter(&[libc::SYS_rseq], errno(libc::EPERM), ALLOW);
+        filter(&[SYS_RSEQ], errno(libc::EPERM), ALLOW);
         match call(|| 5) {
             Ok(value) => assert!(!has_area && value == 5),
             Err(error) => {
@@ -148,9 +149,9 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
 /// What the tables below begin with: the trial of the first call, and a child's own start and end.
 const CHILD: [c_long; 9] = [
     libc::SYS_gettid,
-    libc::SYS_rseq,
+    SYS_RSEQ,
     libc::SYS_clone,
-    libc::SYS_wait4,
+    SYS_WAIT4,
     libc::SYS_prctl,
     libc::SYS_getppid,
     libc::SYS_tgkill,
@@ -163,7 +164,7 @@ const CHILD: [c_long; 9] = [
 const THREAD: &[c_long] = &[
     #[cfg(not(target_arch = "arm"))]
     libc::SYS_mmap,
-    #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+    #[cfg(all(target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "riscv32"))))]
     libc::SYS_mmap2,
     libc::SYS_mprotect,
     libc::SYS_munmap,
@@ -183,9 +184,9 @@ const THREAD: &[c_long] = &[
 
 /// The pidfd's end; std looks at it first in a debug build.
 const CLOSES: [c_long; 2] = [libc::SYS_close, FCNTL];
-#[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
+#[cfg(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32"))]
 const FCNTL: c_long = libc::SYS_fcntl;
-#[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+#[cfg(all(target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "riscv32"))))]
 const FCNTL: c_long = libc::SYS_fcntl64;
 
 fn exit_if(right: bool) -> ! {
@@ -224,7 +225,7 @@ fn a_child_makes_these_system_calls_after_its_closure() {
     let test = "seccomp::a_child_makes_these_system_calls_after_its_closure";
     passes(test, "both", || {
         for way in Way::BOTH {
-            let last = || filter(&[libc::SYS_rseq, libc::SYS_exit], ALLOW, KILL);
+            let last = || filter(&[SYS_RSEQ, libc::SYS_exit], ALLOW, KILL);
             way.run(last).unwrap();
         }
     });
@@ -236,7 +237,7 @@ fn fork_makes_these_system_calls() {
     if !shares_memory() {
         return;
     }
-    let own = [libc::SYS_clone, libc::SYS_wait4, libc::SYS_exit_group];
+    let own = [libc::SYS_clone, SYS_WAIT4, libc::SYS_exit_group];
     // SAFETY: the closures take no lock.
     unsafe {
         let right = |child: Result<clone_trampoline::Child, _>| {
