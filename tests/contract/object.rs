@@ -178,7 +178,7 @@ fn c8_every_instruction_has_an_unwind_rule_and_the_child_has_no_caller() {
         let code = probe::code(ptr::without_provenance(moved.wrapping_add(symbol as usize)));
         let start = code.wrapping_sub(moved) as u64;
         let mut covered = start;
-        let mut without_caller = start + size;
+        let mut without_caller = Vec::new();
         while covered < start + size {
             let fde = frames
                 .fde_for_address(&bases, covered, EhFrame::cie_from_offset)
@@ -194,15 +194,21 @@ fn c8_every_instruction_has_an_unwind_rule_and_the_child_has_no_caller() {
                         location += u64::from(delta) * fde.cie().code_alignment_factor();
                     }
                     CallFrameInstruction::Undefined { register } if register == return_address => {
-                        without_caller = without_caller.min(location);
+                        // unmap_exit loses its caller on the way, with its stack
+                        let whole = name == "unmap_exit_trampoline" || location == fde.initial_address();
+                        assert!(whole, "{name}: the parent's part has no caller");
+                        without_caller.push(location);
                     }
                     _ => {}
                 }
             }
             covered = fde.initial_address() + fde.len();
         }
-        // Some code at the end, and not the beginning.
-        assert!((start + 4..start + size).contains(&without_caller), "{name}: {without_caller:#x}");
+        // One part, at the end: the trap and what follows it in the parent have a caller.
+        let [child] = without_caller[..] else {
+            panic!("{name}: not one child's part: {without_caller:#x?}")
+        };
+        assert!((start + 4..start + size).contains(&child), "{name}: {child:#x}");
         assert_eq!(covered, start + size, "{name}: an unwind rule beyond its end");
     }
 }
