@@ -117,21 +117,13 @@ static void make_loopback(void)
 	close(fd);
 }
 
-static void allow_user_namespaces(void)
+/* Where the file is there: not every kernel has each of them. */
+static void set(const char *file, const char *value, const char *what)
 {
-	/* Debian's own sysctl */
-	int fd = open("/proc/sys/kernel/unprivileged_userns_clone", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "1", 1) != 1)
-		lack("unprivileged user namespaces");
-	close(fd);
-}
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
 
-static void allow_large_tids(void)
-{
-	/* a 64-bit kernel's most; a 32-bit one refuses it and has 32768 */
-	int fd = open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "4194304", 7) != 7)
-		lack("tids above 32768");
+	if (fd >= 0 && write(fd, value, strlen(value)) < 0)
+		lack(what);
 	close(fd);
 }
 
@@ -162,8 +154,10 @@ static void make_system(void)
 	mkdir("/tmp", 0777);
 	chmod("/tmp", 01777);
 	make_loopback();
-	allow_user_namespaces();
-	allow_large_tids();
+	/* Debian's own */
+	set("/proc/sys/kernel/unprivileged_userns_clone", "1", "unprivileged user namespaces");
+	/* a 64-bit kernel's most; a 32-bit one refuses it and has 32768 */
+	set("/proc/sys/kernel/pid_max", "4194304", "tids above 32768");
 	look_for_namespaces();
 }
 
