@@ -3,7 +3,7 @@
 use crate::common::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone3_trampoline};
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_void};
 use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::SeqCst};
@@ -344,6 +344,7 @@ fn c7_tids_are_visible_in_time() {
 #[test]
 fn c7_child_cleartid_wakes_the_waiter() {
     struct Gate {
+        waiter: AtomicI32,
         open: AtomicI32,
         deadline: Instant,
     }
@@ -356,34 +357,35 @@ fn c7_child_cleartid_wakes_the_waiter() {
         }
         42
     }
-    /// A thread of ours sleeps in a system call about this word.
-    fn sleeps_on(tid: c_long, word: &AtomicI32) -> bool {
-        let call = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).expect("proc");
-        call.split(' ').nth(1) == Some(&format!("{:#x}", word.as_ptr() as usize))
-    }
     for &via in Via::both() {
-        // Outside of the process that ends with the child, however that goes.
         let (stack, word) = (Stack::new(), AtomicI32::new(-1));
-        let gate = Gate { open: AtomicI32::new(0), deadline: Instant::now() + limit() };
-        let end = in_process(|| {
-            let mut start = Start::new(via, Kind::Thread);
-            start.args.child_tid = word.as_ptr() as u64;
-            start.args.parent_tid = word.as_ptr() as u64;
-            let call = start.stack(&stack).start(wait_at_the_gate, (&raw const gate) as *mut c_void);
-            assert_eq!(word.load(SeqCst) as isize, call.result, "{via:?}");
-            // SAFETY: a question about this thread.
-            let waiter = unsafe { libc::syscall(libc::SYS_gettid) };
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    while !sleeps_on(waiter, &word) {
-                        assert!(Instant::now() < gate.deadline, "the waiter does not sleep");
-                        std::thread::sleep(Duration::from_micros(200));
-                    }
-                    gate.open.store(1, SeqCst);
-                });
-                wait_for_zero(&word);
+        let deadline = Instant::now() + limit();
+        let gate = Shared::new(Gate { waiter: AtomicI32::new(0), open: AtomicI32::new(0), deadline });
+        let shared: &Gate = &gate;
+        let end = std::thread::scope(|scope| {
+            // A thread out here: in a copy of this process std's own locks may be another thread's, and stay so.
+            scope.spawn(|| {
+                // Whether it sleeps in a system call about this word.
+                let sleeps = |pid: i32| {
+                    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+                    call.split(' ').nth(1) == Some(&format!("{:#x}", word.as_ptr() as usize))
+                };
+                while !sleeps(shared.waiter.load(SeqCst)) {
+                    assert!(Instant::now() < deadline, "the waiter does not sleep");
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                shared.open.store(1, SeqCst);
             });
-            77
+            in_process(|| {
+                let mut start = Start::new(via, Kind::Thread);
+                start.args.child_tid = word.as_ptr() as u64;
+                start.args.parent_tid = word.as_ptr() as u64;
+                let call = start.stack(&stack).start(wait_at_the_gate, gate.as_ptr().cast());
+                assert_eq!(word.load(SeqCst) as isize, call.result, "{via:?}");
+                gate.waiter.store(std::process::id() as i32, SeqCst);
+                wait_for_zero(&word);
+                77
+            })
         });
         assert_eq!(end.code(), Some(77), "{via:?}: {end:?}");
     }
