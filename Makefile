@@ -23,9 +23,8 @@ soname := libclone_trampoline.so.$(shell echo $(version) | sed -E 's/^(0\.[0-9]+
 all: $(build)/libclone_trampoline.a $(build)/$(soname) $(build)/clone_trampoline.pc
 
 # Always made again: it takes no time, and CC may be another compiler now.
-$(build)/clone_trampoline.o: always
+$(build)/clone_trampoline.o: always | $(build)
 	@test -n "$(port)" || { echo 'no port in asm/ is for $(CC): see PORTING.md'; exit 1; }
-	@mkdir -p $(build)
 	$(CC) $(CFLAGS) -c -o $@ $(port)
 
 $(build)/libclone_trampoline.a: $(build)/clone_trampoline.o
@@ -36,8 +35,11 @@ $(build)/$(soname): $(build)/clone_trampoline.o clone_trampoline.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostdlib -Wl,-z,defs -Wl,-soname,$(soname) \
 		-Wl,--version-script=clone_trampoline.map -o $@ $<
 
-$(build)/clone_trampoline.pc: clone_trampoline.pc.in always
+$(build)/clone_trampoline.pc: clone_trampoline.pc.in always | $(build)
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(version)|' $< >$@
+
+$(build):
+	mkdir -p $@
 
 install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)

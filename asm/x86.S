@@ -35,6 +35,8 @@
 #endif
 #include "port.h"
 
+        .att_syntax                     /* a compiler that is told -masm=intel begins in the other one */
+
 #define NR_exit   1
 #define NR_munmap 91
 #define NR_clone  120

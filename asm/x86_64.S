@@ -28,6 +28,8 @@
 #define PORT_PROPERTY_BITS 3            /* IBT: every entry is an endbr64. SHSTK: no ret but to a call */
 #include "port.h"
 
+        .att_syntax                     /* a compiler that is told -masm=intel begins in the other one */
+
 #ifdef __ILP32__
 # define NR(n) (0x40000000 + (n))       /* __X32_SYSCALL_BIT */
 #else

@@ -209,7 +209,7 @@ struct CLONE_TRAMPOLINE_ALIGNED(8) clone_trampoline_args {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * clone(2): makes a task that runs `f(arg)` on the stack below `stack_top`, then exits with
@@ -306,6 +306,6 @@ extern void unmap_exit_trampoline(void *base, size_t length, int status) __attri
 
 #ifdef __cplusplus
 }  // extern "C"
-#endif  // __cplusplus
+#endif /* __cplusplus */
 
 #endif  /* CLONE_TRAMPOLINE_H */

@@ -15,6 +15,8 @@
 #endif
 #include "port.h"
 
+        .att_syntax
+
 #define PATTERN 0x5aa5c33c
 #define WORDS   64
 

@@ -7,6 +7,8 @@
 #define PORT_PROPERTY_BITS 3            /* IBT, SHSTK */
 #include "port.h"
 
+        .att_syntax
+
 #define PATTERN 0x5aa5c33c69960ff0
 #define WORDS   64
 
