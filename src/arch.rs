@@ -1,11 +1,10 @@
-//! What the safe tier must know about an architecture: how its thread pointer is read, and three
+//! What the safe tier must know about an architecture: how its thread pointer and its stack pointer are read, and three
 //! numbers. A new port has an entry here.
 //!
 //! `asm!` for powerpc is stable since Rust 1.95; the targets that need more, mips, have no prebuilt core either.
 
 #![allow(unsafe_code)]
 
-#[cfg(not(target_arch = "arm"))]
 use core::arch::asm;
 use core::ffi::c_long;
 
@@ -103,4 +102,38 @@ pub(crate) fn thread_pointer() -> *mut u8 {
         safe fn __aeabi_read_tp() -> *mut u8; // of the run-time ABI: in both glibc and musl
     }
     __aeabi_read_tp()
+}
+
+/// The stack pointer of the function that this is inlined into. The address of a local is not enough: sanitizers keep
+/// locals elsewhere.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let pointer;
+    // SAFETY: each only reads the register.
+    unsafe {
+        #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+        asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(all(target_arch = "x86_64", target_pointer_width = "32"))]
+        asm!("mov {:e}, esp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "x86")]
+        asm!("mov {}, esp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
+        asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+        asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "loongarch64")]
+        asm!("move {}, $sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(any(target_arch = "powerpc64", target_arch = "powerpc"))]
+        asm!("mr {}, 1", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "s390x")]
+        asm!("lgr {}, %r15", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(any(
+            target_arch = "mips",
+            target_arch = "mips64",
+            target_arch = "mips32r6",
+            target_arch = "mips64r6"
+        ))]
+        asm!("move {}, $sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
 }

@@ -101,6 +101,9 @@ impl<'fd> Builder<'fd> {
     /// Whether `call` and `spawn` share the table of signal handlers: true unless `CLEAR_SIGHAND` is
     /// asked for.
     ///
+    /// With a table of its own, what a library installs inside is gone outside, while the library remembers it (signal-hook
+    /// and tokio do). And a signal to the process group that has no handler inside kills the child, and with it the program.
+    ///
     /// ```
     /// use clone_trampoline::Builder;
     ///

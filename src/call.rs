@@ -2,9 +2,14 @@
 
 #![allow(unsafe_code)]
 
-use crate::task::Task;
-use crate::{Builder, CloneFlags, Error};
+use crate::alone::is_alone;
+use crate::spawn::no_thread;
+use crate::start::Stack;
+use crate::task::{Task, pid_namespace};
+use crate::{Builder, CloneFlags, Error, pending};
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 impl Builder<'_> {
     /// Runs `f` in a child process that shares the caller's memory and has namespaces, cgroup and the
@@ -48,13 +53,46 @@ impl Builder<'_> {
         F: FnOnce() -> R,
     {
         let mut args = self.sharing_memory()?;
-        args.flags |= CloneFlags::VFORK.bits();
-        let mut task = Task::new(|_| f(), self.maps.clone(), self.assume_no_threads);
-        // SAFETY: with VFORK this thread sleeps until the child has ended or executes another
-        // program; until then the child has its stack, below this frame, and its TLS.
-        let result = unsafe { task.run(&args, |_| ()) }?;
+        if !self.assume_no_threads {
+            // S3, before there is a child whose end would ignore SIGCHLD.
+            if pending::pid_namespace() == Some(true) {
+                return Err(pid_namespace());
+            }
+            if args.flags & CloneFlags::SIGHAND.bits() == 0 {
+                install_libcs_handlers()?;
+            }
+        }
+        let mut task = Task::new(|_| f(), self.maps.clone(), self.assume_no_threads, false);
+        let stack = if is_alone() {
+            // Nobody else is there for this thread's signals, and none that has to wait for it.
+            args.flags |= CloneFlags::VFORK.bits();
+            Stack::Callers
+        } else {
+            Stack::BelowCaller
+        };
+        // SAFETY: the flags of `sharing_memory`, with VFORK or a stack of this thread's own.
+        let result = unsafe { task.run(&args, stack, |_| ()) }?;
         Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
     }
+}
+
+/// glibc installs the handlers of its own signals with the first thread of the program, and remembers it in memory. A
+/// child with a table of handlers of its own must not be the one that makes this thread.
+fn install_libcs_handlers() -> Result<(), Error> {
+    static INSTALLED: AtomicBool = AtomicBool::new(!cfg!(target_env = "gnu"));
+    if !INSTALLED.load(Ordering::Relaxed) {
+        match thread::Builder::new().spawn(|| ()) {
+            Ok(thread) => {
+                _ = thread.join();
+                INSTALLED.store(true, Ordering::Relaxed);
+            }
+            // a limit that may be gone in a moment
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Err(no_thread(&error)),
+            // Where a filter refuses it here, the child cannot make one either.
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// [`Builder::call`] with the defaults.

@@ -1,9 +1,9 @@
 //! Flags that exclude or need each other: the one table that every tier looks in before a call, since
 //! the kernel answers each with the same bare `EINVAL`.
 //!
-//! Three of the kernel's conflicts depend on the caller and cannot be seen in the flags: `PARENT` in
-//! the init of a pid namespace, and `THREAD` or `NEWPID` after unshare(2) or setns(2) with a pid
-//! namespace.
+//! Four of the kernel's conflicts depend on the caller and cannot be seen in the flags: `PARENT` in
+//! the init of a pid namespace, `THREAD` or `NEWPID` after unshare(2) or setns(2) with a pid
+//! namespace, and, before about Linux 6.2, `VM` after the same with a time namespace.
 
 use crate::CloneFlags;
 use core::ffi::c_int;

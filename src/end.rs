@@ -11,79 +11,87 @@ use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
-use std::sync::Once;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+use std::time::Duration;
 
-/// Waits until the whole of a child process is gone, its last thread too (S8).
+/// waitpid(2): None if, with `WNOHANG`, the child has not ended.
 ///
 /// # Errors
 ///
-/// `ECHILD`: somebody else has waited for it, with `__WALL`.
-pub(crate) fn wait(pid: libc::pid_t) -> io::Result<ExitStatus> {
+/// `ECHILD`: there is no such child, or somebody else has waited for it.
+pub(crate) fn wait(pid: libc::pid_t, options: c_int) -> io::Result<Option<ExitStatus>> {
     let mut status = 0;
     loop {
-        // SAFETY: a place for the status. S5: without __WALL a child without an exit signal is not seen.
-        if unsafe { libc::waitpid(pid, &mut status, libc::__WALL) } == pid {
-            return Ok(ExitStatus::from_raw(status));
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        // SAFETY: a place for the status.
+        match unsafe { libc::waitpid(pid, &mut status, options) } {
+            0 => return Ok(None),
+            -1 => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            _ => return Ok(Some(ExitStatus::from_raw(status))),
         }
     }
 }
 
-/// Whether a child that was started without an exit signal has called execve(2): that makes it
-/// SIGCHLD, and a plain waitpid(2) sees such children alone.
-pub(crate) fn executes_another_program(pid: libc::pid_t) -> bool {
-    let mut status = 0;
-    // SAFETY: a place for the status.
-    let result = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
-    result != -1 || io::Error::last_os_error().raw_os_error() != Some(libc::ECHILD)
-}
+/// Sleeps between two looks at what cannot be waited for: shortly at first, then longer, 5 ms at most.
+#[derive(Debug)]
+pub(crate) struct Pause(Duration);
 
-/// The pid of the first process in this memory that called exit(3).
-static EXITED: AtomicI32 = AtomicI32::new(0);
-
-/// Lets [`has_exited`] know of exits from now on. The kernel does not: exit(0), called by a thread of
-/// the child after the closure has returned, looks like the end of any child.
-pub(crate) fn watch_exits() {
-    extern "C" fn exits() {
-        // SAFETY: no arguments to get wrong.
-        let pid = unsafe { libc::getpid() };
-        // A second one changes nothing: the parent of the first ends the program.
-        _ = EXITED.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed);
+impl Pause {
+    pub(crate) const fn new() -> Self {
+        Self(Duration::from_micros(20))
     }
-    static WATCHING: Once = Once::new();
-    // SAFETY: a function that may run at any exit. If libc has no memory for it, that one exit(0)
-    // goes unnoticed.
-    WATCHING.call_once(|| _ = unsafe { libc::atexit(exits) });
+
+    pub(crate) fn sleep(&mut self) {
+        thread::sleep(self.0);
+        self.0 = (2 * self.0).min(Duration::from_millis(5));
+    }
 }
 
-/// Whether that child has run the atexit handlers of the program.
-pub(crate) fn has_exited(pid: libc::pid_t) -> bool {
-    EXITED.load(Ordering::Relaxed) == pid
+/// How a child that shared this program's memory ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Status(ExitStatus),
+    /// It executes another program.
+    Executed,
+    /// Somebody else has waited for it, with `__WALL` or `__WCLONE`.
+    Stolen,
 }
 
-/// Ends the program as the end of a task in its memory would have, had it been a thread.
-pub(crate) fn end_like(status: io::Result<ExitStatus>, pid: libc::pid_t) -> ! {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
+impl End {
+    /// Waits until the whole of the child is gone, its last thread too (S8), or it executes another program.
+    ///
+    /// It has no exit signal (S5), so that `__WCLONE` sees it. execve(2) makes it a child that sends SIGCHLD, which is
+    /// what a plain waitpid(2) sees. `alone`: its first thread was its last one, so that none is left to execute a program.
+    pub(crate) fn of(pid: libc::pid_t, alone: bool) -> Self {
+        let mut pause = Pause::new();
+        let options = if alone { libc::__WCLONE } else { libc::__WCLONE | libc::WNOHANG };
+        loop {
+            match wait(pid, options) {
+                Ok(Some(status)) => return Self::Status(status),
+                // Its first thread has ended, and another one has not, or is about to execute a program.
+                Ok(None) => pause.sleep(),
+                Err(_) if wait(pid, libc::WNOHANG).is_ok() => return Self::Executed,
+                Err(_) => return Self::Stolen,
+            }
+        }
+    }
+}
+
+/// Ends the program as that end of a task in its memory would have, had the task been a thread.
+pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
+    let child = format_args!("process {pid}, which shared this program's memory,");
+    match end {
+        End::Status(status) => match (status.code(), status.signal()) {
             (Some(code), _) => exit_group(code),
-            (_, signal) => abort(format_args!(
-                "process {pid}, which shared this program's memory, was killed by signal {}",
-                signal.unwrap_or(0)
-            )),
+            (_, signal) => abort(format_args!("{child} was killed by signal {}", signal.unwrap_or(0))),
         },
-        Err(_) => abort(format_args!(
-            "process {pid}, which shared this program's memory, ended, and somebody else waited for it"
-        )),
+        End::Executed => abort(format_args!("{child} executed another program")),
+        End::Stolen => abort(format_args!("{child} ended, and somebody else waited for it")),
     }
-}
-
-/// Ends the program because a task in its memory has executed another one.
-pub(crate) fn end_executed(pid: libc::pid_t) -> ! {
-    abort(format_args!("process {pid}, which shared this program's memory, executed another program"))
 }
 
 // From here on nothing may wait for a lock: that of stderr or of abort(3) may belong to a thread of
@@ -118,7 +126,7 @@ fn abort(reason: std::fmt::Arguments<'_>) -> ! {
 
 fn exit_group(code: c_int) -> ! {
     loop {
-        // SAFETY: ends the process, without the atexit handlers, which the child has run already.
+        // SAFETY: ends the process, without the atexit handlers: if they were to run, the child has run them.
         unsafe { libc::syscall(libc::SYS_exit_group, code) };
     }
 }

@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::wait;
-use crate::start::start;
+use crate::start::{Stack, start};
 use crate::{Builder, CloneFlags, Error, Stage};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
@@ -83,7 +83,7 @@ impl Builder<'_> {
         }
         // SAFETY: the child runs on a copy of this stack, with a copy of the closure; the word of
         // CHILD_SETTID is libc's in the child's own memory; the rest is the caller's promise.
-        let pid = unsafe { start(&args, live::<F>, f) }?;
+        let pid = unsafe { start(&args, Stack::Callers, live::<F>, f) }?;
         if pidfd >= 0 {
             // SAFETY: the kernel has opened it, and nobody else knows of it.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -176,20 +176,68 @@ pub struct Child {
 impl Child {
     fn of_fork(pid: libc::pid_t, pidfd: bool) -> Result<Self, Error> {
         let mut child = Self { pid, pidfd: None, status: None };
-        if pidfd {
-            // SAFETY: a child of ours that nobody has waited for; no pointers.
-            match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
-                -1 => {
-                    let error = io::Error::last_os_error();
-                    _ = child.kill();
-                    _ = child.wait();
-                    return Err(Error::from_io(Stage::Pidfd, &error));
-                }
-                // SAFETY: a new file descriptor.
-                fd => child.pidfd = Some(unsafe { OwnedFd::from_raw_fd(fd as c_int) }),
+        if !pidfd {
+            return Ok(child);
+        }
+        // SAFETY: no pointers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        if fd == -1 {
+            let error = io::Error::last_os_error();
+            // With SIGCHLD ignored, or a thread that waits for any child, it may have come to its end and be gone.
+            if child.is_there().is_err() {
+                return Ok(child);
             }
+            _ = child.kill();
+            _ = child.wait();
+            return Err(Error::from_io(Stage::Pidfd, &error));
+        }
+        // SAFETY: a new file descriptor.
+        child.pidfd = Some(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
+        // Then the pid may be another process's already.
+        if child.is_there().is_err() {
+            child.pidfd = None;
         }
         Ok(child)
+    }
+
+    /// waitid(2), by the pidfd if there is one; None if the child has not ended.
+    fn wait_id(&self, options: c_int) -> io::Result<Option<ExitStatus>> {
+        let (mut kind, mut id) = match &self.pidfd {
+            Some(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t),
+            None => (libc::P_PID, self.pid as libc::id_t),
+        };
+        loop {
+            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+            // SAFETY: a place for what is known of the child: zeros, if it has not ended.
+            let info = unsafe {
+                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | libc::__WALL) {
+                    0 => info.assume_init(),
+                    _ => match io::Error::last_os_error() {
+                        error if error.kind() == io::ErrorKind::Interrupted => continue,
+                        // before Linux 5.4
+                        error if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
+                            (kind, id) = (libc::P_PID, self.pid as libc::id_t);
+                            continue;
+                        }
+                        error => return Err(error),
+                    },
+                }
+            };
+            // SAFETY: what waitid has stored is of a child.
+            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+            return Ok((pid != 0).then(|| {
+                ExitStatus::from_raw(match info.si_code {
+                    libc::CLD_EXITED => (status & 0xff) << 8,
+                    libc::CLD_DUMPED => status | 0x80,
+                    _ => status,
+                })
+            }));
+        }
+    }
+
+    /// Whether it has not been waited for, by nobody.
+    fn is_there(&self) -> io::Result<()> {
+        self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
     }
 
     /// The child's pid, which is its own until it has been waited for.
@@ -210,12 +258,10 @@ impl Child {
     ///
     /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        let status = match self.status {
-            Some(status) => status,
-            None => wait(self.pid)?,
-        };
-        self.status = Some(status);
-        Ok(status)
+        if self.status.is_none() {
+            self.status = self.wait_id(0)?;
+        }
+        Ok(self.status.expect("it has ended, as there was no WNOHANG"))
     }
 
     /// The status if the child has ended, without waiting.
@@ -225,13 +271,7 @@ impl Child {
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() {
-            let mut status = 0;
-            // SAFETY: a place for the status.
-            match unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG | libc::__WALL) } {
-                0 => {}
-                -1 => return Err(io::Error::last_os_error()),
-                _ => self.status = Some(ExitStatus::from_raw(status)),
-            }
+            self.status = self.wait_id(libc::WNOHANG)?;
         }
         Ok(self.status)
     }
@@ -241,12 +281,29 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// Those of kill(2).
+    /// Those of pidfd_send_signal(2): `ESRCH` if somebody else has waited for it. Without a pidfd, `ECHILD` then, and those
+    /// of kill(2).
     pub fn kill(&mut self) -> io::Result<()> {
-        // SAFETY: a child of ours that nobody has waited for: the pid is its.
-        if self.status.is_none() && unsafe { libc::kill(self.pid, libc::SIGKILL) } != 0 {
-            return Err(io::Error::last_os_error());
+        if self.status.is_some() {
+            return Ok(());
         }
-        Ok(())
+        // SAFETY: no pointers but a null one.
+        let result = unsafe {
+            match &self.pidfd {
+                Some(pidfd) => libc::syscall(
+                    libc::SYS_pidfd_send_signal,
+                    pidfd.as_raw_fd(),
+                    libc::SIGKILL,
+                    ptr::null::<libc::siginfo_t>(),
+                    0,
+                ),
+                None => {
+                    // the pid may be another process's
+                    self.is_there()?;
+                    c_long::from(libc::kill(self.pid, libc::SIGKILL))
+                }
+            }
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }

@@ -4,9 +4,15 @@
 //! privileges in the parent's namespace, so a thread of the parent writes it, while the child waits;
 //! without privileges it asks newuidmap(1) and newgidmap(1), which go by /etc/subuid and /etc/subgid.
 
+#![allow(unsafe_code)]
+
+use crate::dumpable::is_dumpable;
 use crate::{Error, Stage};
-use std::fs::OpenOptions;
+use std::ffi::CStr;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +49,6 @@ impl IdMaps {
     }
 
     /// Whether the child may write them.
-    #[allow(unsafe_code)]
     pub(crate) fn are_the_callers(&self) -> bool {
         let one = |lines: &[Line], id| {
             lines.iter().all(|line| (line.outside, line.count) == (id, 1)) && lines.len() <= 1
@@ -58,24 +63,27 @@ impl IdMaps {
 
     /// Writes those of the calling child.
     pub(crate) fn write_own(&self) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let own = Process::own()?;
         if !self.gids.is_empty() {
             // The kernel's condition for a gid_map without privileges.
-            write("self", Stage::Setgroups, b"deny")?;
+            own.write(Stage::Setgroups, b"deny")?;
         }
-        write_map("self", Stage::UidMap, &self.uids)?;
-        write_map("self", Stage::GidMap, &self.gids)
+        own.write_map(Stage::UidMap, &self.uids)?;
+        own.write_map(Stage::GidMap, &self.gids)
     }
 
     /// Writes those of a child of this process.
-    fn write_of(&self, pid: u32) -> Result<(), Error> {
-        let process = pid.to_string();
+    fn write_of(&self, process: &Process) -> Result<(), Error> {
         for (stage, lines, helper) in
             [(Stage::UidMap, &self.uids, "newuidmap"), (Stage::GidMap, &self.gids, "newgidmap")]
         {
-            let written = write_map(&process, stage, lines);
+            let written = process.write_map(stage, lines);
             if written.is_err_and(|error| {
                 let refused = matches!(error.raw_os_error(), libc::EPERM | libc::EACCES);
-                !refused || !has_written(helper, &process, lines)
+                !refused || !process.has_been_written_by(helper, lines)
             }) {
                 return written;
             }
@@ -84,37 +92,66 @@ impl IdMaps {
     }
 }
 
-fn write_map(process: &str, stage: Stage, lines: &[Line]) -> Result<(), Error> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    // One write(2) for all, as the kernel wants it. It takes at most 340 lines.
-    let mut text = io::Cursor::new([0_u8; 4096]);
-    for line in lines {
-        _ = writeln!(text, "{} {} {}", line.inside, line.outside, line.count);
-    }
-    let length = text.position() as usize;
-    write(process, stage, &text.get_ref()[..length])
+/// A process, by its folder in /proc: that of the task that has opened it, whatever /proc calls it. A pid would name
+/// another process where /proc is another pid namespace's.
+#[derive(Debug)]
+pub(crate) struct Process {
+    folder: File,
+    /// Its pid, if /proc is of its own pid namespace.
+    pid: Option<u32>,
 }
 
-/// Whether there is such a program, and it has written the map.
-fn has_written(helper: &str, process: &str, lines: &[Line]) -> bool {
-    let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
-    let mut command = Command::new(helper);
-    command.arg(process).args(numbers.map(|number| number.to_string()));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
+impl Process {
+    /// The calling one's.
+    fn own() -> Result<Self, Error> {
+        let folder = File::open("/proc/self").map_err(|error| {
+            let hint = Some("maps of ids are written in /proc: is it mounted?");
+            Error::from_io(Stage::UidMap, &error).with_hint(hint)
+        })?;
+        let pid = std::process::id();
+        let named =
+            fs::read_link("/proc/self").is_ok_and(|name| name.as_os_str() == pid.to_string().as_str());
+        Ok(Self { folder, pid: named.then_some(pid) })
+    }
 
-/// Writes a file of /proc/PROCESS, by the name of the stage.
-fn write(process: &str, stage: Stage, text: &[u8]) -> Result<(), Error> {
-    let mut path = io::Cursor::new([0_u8; 64]);
-    _ = write!(path, "/proc/{process}/{stage}");
-    let length = path.position() as usize;
-    let path = String::from_utf8_lossy(&path.get_ref()[..length]);
-    let file = OpenOptions::new().write(true).open(&*path);
-    file.and_then(|mut file| file.write_all(text)).map_err(|error| {
-        Error::from_io(stage, &error).with_hint(match error.raw_os_error() {
+    fn write_map(&self, stage: Stage, lines: &[Line]) -> Result<(), Error> {
+        // One write(2) for all, as the kernel wants it.
+        let text: String =
+            lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect();
+        if text.is_empty() { Ok(()) } else { self.write(stage, text.as_bytes()) }
+    }
+
+    /// Whether there is such a program, and it has written the map.
+    fn has_been_written_by(&self, helper: &str, lines: &[Line]) -> bool {
+        let Some(pid) = self.pid else { return false };
+        let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
+        let mut command = Command::new(helper);
+        command.arg(pid.to_string()).args(numbers.map(|number| number.to_string()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn write(&self, stage: Stage, text: &[u8]) -> Result<(), Error> {
+        let file = match stage {
+            Stage::Setgroups => c"setgroups",
+            Stage::UidMap => c"uid_map",
+            _ => c"gid_map",
+        };
+        let written = open_in(self.folder.as_fd(), file).and_then(|mut file| file.write_all(text));
+        written.map_err(|error| Error::from_io(stage, &error).with_hint(self.why(&error)))
+    }
+
+    /// What the kernel's errno hides.
+    fn why(&self, error: &io::Error) -> Option<&'static str> {
+        match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
+                "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \
+                 with capabilities, or has asked for it by prctl(PR_SET_DUMPABLE)",
+            ),
+            Some(libc::EPERM | libc::EACCES) if self.pid.is_none() => Some(
+                "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there; newuidmap and newgidmap \
+                 are not asked, because /proc is of another pid namespace",
+            ),
             Some(libc::EPERM | libc::EACCES) => Some(
                 "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \
                  and newgidmap with lines in /etc/subuid and /etc/subgid; AppArmor (kernel.apparmor_restrict_unprivileged_userns) \
@@ -124,8 +161,19 @@ fn write(process: &str, stage: Stage, text: &[u8]) -> Result<(), Error> {
                 Some("the lines overlap, are too many, or map ids that the caller does not have")
             }
             _ => None,
-        })
-    })
+        }
+    }
+}
+
+/// openat(2), for writing.
+fn open_in(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<File> {
+    // SAFETY: a descriptor and a name; what is returned is a new descriptor.
+    unsafe {
+        match libc::openat(folder.as_raw_fd(), name.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(File::from_raw_fd(fd)),
+        }
+    }
 }
 
 /// Where a child waits until its parent has written its maps.
@@ -139,7 +187,8 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 enum State {
     NoChild,
-    Waiting(u32),
+    Waiting(Process),
+    Writing,
     Written(Result<(), Error>),
     /// There is no child, or no longer.
     Over,
@@ -152,20 +201,21 @@ impl Gate {
 
     /// In the child.
     pub(crate) fn wait(&self) -> Result<(), Error> {
-        self.set(State::Waiting(std::process::id()));
-        match *self.when(|state| !matches!(state, State::Waiting(_))) {
+        self.set(State::Waiting(Process::own()?));
+        match *self.when(|state| matches!(state, State::Written(_))) {
             State::Written(result) => result,
-            State::NoChild | State::Waiting(_) | State::Over => unreachable!("only Written follows Waiting"),
+            _ => unreachable!("that is what has been waited for"),
         }
     }
 
     /// In a thread of the parent.
     pub(crate) fn serve(&self) {
-        let pid = match *self.when(|state| !matches!(state, State::NoChild)) {
-            State::Waiting(pid) => pid,
-            State::NoChild | State::Written(_) | State::Over => return,
+        let mut state = self.when(|state| matches!(state, State::Waiting(_) | State::Over));
+        let State::Waiting(process) = mem::replace(&mut *state, State::Writing) else {
+            return;
         };
-        self.set(State::Written(self.maps.write_of(pid)));
+        drop(state);
+        self.set(State::Written(self.maps.write_of(&process)));
     }
 
     /// In the thread that started the child, when it is gone.

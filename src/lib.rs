@@ -51,9 +51,9 @@
 //! | `fork` | copied | beside the caller | an exit status | `unsafe` |
 //!
 //! `call` is a function call whose body runs in a process of its own: with namespaces, a cgroup, a
-//! working directory that are not the caller's. Nothing is sent, copied or allocated. Two things make it
-//! sound, and `spawn`: a child that shares memory has the TLS of a thread that sleeps, and what a thread
-//! may not do ends the program, as it does for a thread.
+//! working directory that are not the caller's. Nothing is sent, copied or allocated. Two things make `call` and `spawn`
+//! sound. A child that shares memory has the TLS of a thread that waits meanwhile. And if the child ends in a way that a
+//! thread cannot end, the program ends with it.
 //!
 //! ```
 //! # #[cfg(feature = "std")] {
@@ -78,25 +78,35 @@
 //!
 //! | what | how it shows |
 //! | --- | --- |
+//! | **Security**: credentials changed outside (set*id, capset(2), seccomp, landlock of the program) | do not reach a child that runs: it keeps its rights, and if the program may not kill it any more, it outlives the program |
+//! | **Security**: credentials changed inside (set*id, execve of a setuid program, setns(2) into another owner's user namespace), or `PR_SET_PDEATHSIG` | the kernel then no longer ends the child with its parent |
 //! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
 //! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD` |
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
 //! | `pthread_kill` of a thread of the parent | glibc: `ESRCH` |
-//! | What else goes by `pthread_self` (affinity, scheduling) | acts on the sleeping thread |
-//! | Credentials changed inside (set*id, execve of a setuid program) | the kernel then no longer ends the child with its parent |
-//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads |
-//! | musl: `raise`, `abort`, `gettid` of libc | name the sleeping thread; the program ends by `SIGABRT` without a line |
-//! | Timers, alarm(2), getrusage(2), counters of perf_event_open(2) | are the child's |
+//! | What else goes by `pthread_self` (affinity, scheduling) | acts on the waiting thread |
+//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads. Until the last child is gone, the program is not dumpable |
+//! | musl: set*id of another thread | waits for the end of every `call` and `spawn` |
+//! | musl: `raise`, `abort`, `gettid` of libc | name the waiting thread; the program ends by `SIGABRT` without a line |
+//! | A signal to the process group (Ctrl-C) | is handled once by the program, and once by each child |
+//! | The same with handlers of the child's own (`CLEAR_SIGHAND`, `share_sighand(false)`) | kills the child by its default action, and with it the program, whose handler meant to go on |
+//! | A handler that a library installs inside, with handlers of the child's own | the library remembers it in memory, and it is nowhere |
+//! | A pid that a library remembers to notice a fork | is another one inside: used first on one side, the library refuses on the other |
+//! | What std or a library finds out inside, and remembers (a system call that a filter of the child's refuses) | holds outside, too |
+//! | Thread-locals of a spawned closure | are dropped outside: after the child, in the parent's process and namespaces |
+//! | Timers, alarm(2), getrusage(2), CPU clocks, counters of perf_event_open(2) | are the child's: a timer made inside is another timer's id outside |
 //! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
-//! | A raw `exit_group(0)` of a thread that the closure left, after its value | cannot be told from a usual end |
+//! | A filter that refuses unshare(2), where /proc is not mounted either | an exit(0) of a thread that the closure left, after its value, cannot be told from a usual end (from the source of `alone.rs`) |
+//! | A program that a thread executes which the closure has left | is not killed with this program |
+//! | A call that is refused for a pid namespace, where /proc is not mounted | ignores `SIGCHLD` for some microseconds: a child that ends then leaves no status |
 //! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source: `de_thread` gives it the tid that the child looks for) |
 //! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source: `zap_threads`) |
 //!
-//! In `call` alone, whose caller sleeps uninterruptibly: Ctrl-Z stops the closure, of which the shell is not
-//! told, and it takes somebody's `SIGCONT` to go on (tests/safe/signals.rs); set*id of another thread waits
-//! for the call's end. Long or interactive work belongs in `spawn`, where both work, and so does work inside
-//! async code. On aarch64, call it with ZA off.
+//! In a `call` of a program that has one thread, the caller sleeps uninterruptibly: Ctrl-Z stops the closure, the shell is
+//! not told, and it takes somebody's `SIGCONT` to go on (tests/safe/signals.rs). In a program of several threads, the
+//! caller of `call` takes no signals, and other threads do. Long or interactive work belongs in `spawn`, and so does work
+//! inside async code. On aarch64, call it with ZA off.
 //!
 //! ## System calls
 //!
@@ -105,10 +115,11 @@
 //!
 //! | | caller | child |
 //! | --- | --- | --- |
-//! | the first of the process, once | clone, wait4 | getppid, exit |
-//! | `call` | gettid, rseq, clone, *sleeps*, rseq, wait4 | prctl, getppid, tgkill, rseq, *closure*, rseq, exit |
-//! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, wait4, sigaltstack, rt_sigprocmask | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, rseq, exit |
-//! | `fork` | those of fork(3), pidfd_open | *closure*, exit_group |
+//! | the first of the process, once | clone, wait4 | unshare, getppid, exit |
+//! | `call`, one thread | readlink, gettid, unshare, prctl, rseq, clone, *sleeps*, rseq, wait4 | prctl, getppid, tgkill, rseq, *closure*, unshare, prctl, rseq, exit |
+//! | `call`, several | readlink, gettid, unshare, prctl, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
+//! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), prctl, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
+//! | `fork` | those of fork(3), pidfd_open, waitid | *closure*, exit_group |
 //! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
 //!
 //! clone(2) wherever it can express what is asked: it is clone3(2) for `CLEAR_SIGHAND`, `NNP`,
@@ -131,6 +142,11 @@
     feature(asm_experimental_arch)
 )]
 
+#[cfg(all(feature = "std", target_os = "android"))]
+compile_error!(
+    "the feature `std` does not work on Android, whose libc caches the pid: use `default-features = false`"
+);
+
 mod conflicts;
 mod flags;
 pub mod raw;
@@ -140,13 +156,16 @@ pub use flags::CloneFlags;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "std")] {
+        mod alone;
         mod arch;
         mod builder;
         mod call;
+        mod dumpable;
         mod end;
         mod error;
         mod fork;
         mod id_map;
+        mod pending;
         mod probe;
         mod rseq;
         mod safe_flags;

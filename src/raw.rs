@@ -34,7 +34,9 @@ use core::ffi::{c_int, c_long, c_ulong, c_void};
 /// ```
 pub type ChildFn = unsafe extern "C" fn(arg: *mut c_void) -> c_int;
 
-// `f` is an `Option<ChildFn>`, written out because cbindgen does not see through a name in an Option.
+// `f` is an `Option<ChildFn>`, written out because cbindgen does not see through a name in an Option. rustc exports the
+// symbols from a Rust dylib only if it knows whose they are.
+#[link(name = "clone_trampoline")]
 unsafe extern "C" {
     /// clone(2): makes a task that runs `f(arg)` on the stack below `stack_top`, then exits with
     /// its return value.

@@ -17,13 +17,14 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use std::ffi::{c_int, c_uint, c_void};
 use std::io;
 
-// Weak, because musl and glibc before 2.35 do not have them; Rust has no weak symbols.
+// Weak, because musl and glibc before 2.35 do not have them; Rust has no weak symbols. Ours is weak too, and hidden: a
+// program may be linked from two static libraries in Rust, each with a copy of this crate.
 global_asm!(
     ".weak __rseq_offset",
     ".weak __rseq_size",
     ".pushsection .data.rel.ro.clone_trampoline_rseq, \"aw\", %progbits",
     ".balign 8",
-    ".globl clone_trampoline_rseq",
+    ".weak clone_trampoline_rseq",
     ".hidden clone_trampoline_rseq",
     "clone_trampoline_rseq: .dc.a __rseq_offset, __rseq_size",
     ".popsection",

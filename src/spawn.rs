@@ -5,10 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::raw::CloneArgs;
-use crate::start::ROOM;
-use crate::task::{Signals, Task};
-use crate::{Builder, CloneFlags, Error, Stage};
+use crate::start::{ROOM, Stack};
+use crate::task::Task;
+use crate::{Builder, Error, Stage, pending};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,7 +23,8 @@ impl Builder<'_> {
     /// like of its own, beside the caller.
     ///
     /// Like [`std::thread::spawn`], and with its conditions: `f` and its value are `Send` and own what
-    /// they use. `f` runs as a new thread, with thread-locals and a stack of its own. When the handle
+    /// they use. `f` runs as a new thread, with thread-locals and a stack of its own. Its thread-locals are dropped when the
+    /// child is gone: in the parent's process and namespaces. When the handle
     /// is dropped, the child goes on; when the program ends, the child is killed. There is no way to
     /// kill the child alone, as there is none to kill a thread: see the ends of
     /// [`call`](Self::call), which are the same here.
@@ -63,7 +63,7 @@ impl Builder<'_> {
         T: Send + 'static,
     {
         let (supervisor, news) = self.supervisor(f)?;
-        let thread = self.thread().spawn(supervisor).map_err(|error| no_thread(&error))?;
+        let thread = self.thread()?.spawn(supervisor).map_err(|error| no_thread(&error))?;
         Ok(JoinHandle { thread, child: news.hear()? })
     }
 
@@ -95,18 +95,21 @@ impl Builder<'_> {
         T: Send + 'scope,
     {
         let (supervisor, news) = self.supervisor(f)?;
-        let thread = self.thread().spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
+        let thread = self.thread()?.spawn_scoped(scope, supervisor).map_err(|error| no_thread(&error))?;
         Ok(ScopedJoinHandle { thread, child: news.hear()? })
     }
 
-    fn thread(&self) -> thread::Builder {
+    fn thread(&self) -> Result<thread::Builder, Error> {
+        // musl's limit; std panics over what the libc refuses.
+        if self.stack_size > usize::MAX / 4 - 2 * ROOM {
+            return Err(Error::new(Stage::Thread, libc::EINVAL, "there can be no stack of this size"));
+        }
         // What the thread keeps, and as much for std's frames and the program's thread-locals.
-        let size = self.stack_size.max(ROOM).saturating_add(2 * ROOM);
-        let builder = thread::Builder::new().stack_size(size);
-        match &self.name {
+        let builder = thread::Builder::new().stack_size(self.stack_size.max(ROOM) + 2 * ROOM);
+        Ok(match &self.name {
             Some(name) => builder.name(name.clone()),
             None => builder,
-        }
+        })
     }
 
     /// What the waiting thread does, and where it tells of the child. If it tells of an error, it has
@@ -133,9 +136,15 @@ impl Builder<'_> {
                 _ = child_teller.send(Ok(pidfd));
                 Box::new(f())
             };
-            match supervise(args, Task::new(f, maps, assume_no_threads), pidfd, &pid) {
+            let mut task = Task::new(f, maps, assume_no_threads, pidfd);
+            let outcome = stack_of_this_thread().and_then(|stack| {
+                // SAFETY: the flags of `sharing_memory`; this thread's own stack. To store the pid takes no TLS.
+                unsafe { task.run(&args, stack, |child| pid.store(child as u32, Ordering::Release)) }
+            });
+            match outcome {
                 Ok(result) => Some(result.unwrap_or_else(|payload| resume_unwind(payload))),
                 Err(error) => {
+                    // before the task is dropped, and with it what the closure owns: that may panic
                     _ = teller.send(Err(error));
                     None
                 }
@@ -167,41 +176,8 @@ impl News {
     }
 }
 
-/// Runs the task in a child and lends it this thread (S10).
-fn supervise<F, T>(
-    mut args: CloneArgs,
-    mut task: Task<F, T>,
-    pidfd: bool,
-    pid: &AtomicU32,
-) -> Result<thread::Result<T>, Error>
-where
-    F: FnOnce(Option<OwnedFd>) -> T,
-{
-    args.stack = lowest_address_of_stack()?;
-    let alive = AtomicU32::new(1);
-    args.flags |= CloneFlags::CHILD_CLEARTID.bits();
-    args.child_tid = alive.as_ptr().expose_provenance() as u64;
-    if pidfd {
-        args.flags |= CloneFlags::PIDFD.bits();
-        task.pidfd = Some(-1);
-    }
-    let signals = Signals::lend();
-    task.signals = Some(signals);
-    // SAFETY: the child's stack is the part of this thread's that lies below its frames; this thread
-    // handles no signal and only waits until the child has ended or executes another program.
-    let outcome = unsafe {
-        task.run(&args, |child| {
-            pid.store(child as u32, Ordering::Release);
-            wait_for_zero(&alive);
-        })
-    };
-    signals.take_over_stack();
-    signals.unblock();
-    outcome
-}
-
-/// Of the calling thread's, which is not the main one.
-fn lowest_address_of_stack() -> Result<u64, Error> {
+/// The stack of the calling thread, which is not the main one.
+fn stack_of_this_thread() -> Result<Stack, Error> {
     let mut attributes = MaybeUninit::uninit();
     let (mut lowest, mut size) = (ptr::null_mut(), 0);
     // SAFETY: places for what is stored.
@@ -215,22 +191,8 @@ fn lowest_address_of_stack() -> Result<u64, Error> {
         }
     };
     match errno {
-        0 => Ok(lowest.expose_provenance() as u64),
-        _ => Err(no_thread(&io::Error::from_raw_os_error(errno))),
-    }
-}
-
-/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
-///
-/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
-/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
-/// child's end, and not with `EINTR`, as the handlers of libc's own signals, the only ones open, let
-/// it be restarted. The first call of syscall(2), which a lazily bound program looks up in its TLS,
-/// is behind us: `Task::new` has made one.
-fn wait_for_zero(word: &AtomicU32) {
-    while word.load(Ordering::Acquire) != 0 {
-        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
+        0 => Ok(Stack::Within { lowest: lowest.expose_provenance(), size }),
+        _ => Err(Error::from_io(Stage::Thread, &io::Error::from_raw_os_error(errno))),
     }
 }
 
@@ -241,11 +203,22 @@ struct Child {
     pidfd: Option<OwnedFd>,
 }
 
-fn no_thread(error: &io::Error) -> Error {
-    let hint = "threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork";
-    // musl makes EAGAIN of every errno.
-    let hidden = cfg!(target_env = "musl") || error.raw_os_error() == Some(libc::EINVAL);
-    Error::from_io(Stage::Thread, error).with_hint(hidden.then_some(hint))
+/// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
+pub(crate) fn no_thread(error: &io::Error) -> Error {
+    let pending = if pending::pid_namespace() == Some(true) {
+        Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
+    } else if pending::time_namespace() == Some(true) {
+        Some("threads cannot be created after unshare(2) or setns(2) with a time namespace: use fork")
+    } else {
+        None
+    };
+    let hint = pending.or(match error.raw_os_error() {
+        Some(libc::EAGAIN) => Some(
+            "RLIMIT_NPROC, the cgroup's pids.max or kernel.threads-max is reached, or there is no room for a stack of this size",
+        ),
+        _ => None,
+    });
+    Error::from_io(Stage::Thread, error).with_hint(hint)
 }
 
 /// A spawned child; the value of its closure can be waited for.

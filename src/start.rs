@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::arch::stack_pointer;
 use crate::raw::{ChildFn, CloneArgs, clone_trampoline, clone3_trampoline};
 use crate::{Call, CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_ulong, c_void};
@@ -44,27 +45,57 @@ pub(crate) const ROOM: usize = 64 * 1024;
 /// frames. As little as that: what lies further down is given back to the kernel at a thread's end by
 /// glibc, and has to be faulted in again by the next.
 fn gap() -> usize {
-    // SAFETY: looks into the auxiliary vector. 0: before Linux 5.14 on x86.
-    match unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize {
-        0 => ROOM,
-        frame => 2 * frame + 4096,
-    }
+    // SAFETY: looks into the auxiliary vector. Kernels that do not tell (x86 before Linux 5.14) have no registers that
+    // would need more than this.
+    let frame = match unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize {
+        0 => 8192,
+        frame => frame,
+    };
+    2 * frame + 4096
 }
 
-/// Starts a task; its pid. Its stack is the caller's, or, if `args` has the lowest address of that, the
-/// part of it that lies below what the caller needs to wait.
+/// Where the stack of a task is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stack {
+    /// The caller's, which sleeps (`VFORK`) or has a copy of it.
+    Callers,
+    /// What lies of the caller's below the frames in which it waits.
+    BelowCaller,
+    /// The same, of a stack with these bounds, on which the caller has to be.
+    Within { lowest: usize, size: usize },
+}
+
+/// Starts a task; its pid.
 ///
 /// # Safety
 ///
 /// That of [`clone3_trampoline`], for `args`, `f` and `arg`.
 #[inline(never)] // so that this frame is small, and all of the caller's are above it
-pub(crate) unsafe fn start(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> Result<libc::pid_t, Error> {
+pub(crate) unsafe fn start(
+    args: &CloneArgs,
+    stack: Stack,
+    f: ChildFn,
+    arg: *mut c_void,
+) -> Result<libc::pid_t, Error> {
     let mut args = *args;
-    if args.stack != 0 {
-        let here = ptr::from_ref(&args).addr() as u64;
-        args.stack_size = here.saturating_sub(gap() as u64).saturating_sub(args.stack);
-        if args.stack_size < ROOM as u64 {
-            return Err(Error::new(Stage::Thread, libc::ENOMEM, "thread-local variables fill the stack"));
+    let here = stack_pointer();
+    match stack {
+        Stack::Callers => {}
+        // The kernel is told a size that it only adds up.
+        Stack::BelowCaller => {
+            args.stack = here.saturating_sub(gap() + ROOM) as u64;
+            args.stack_size = ROOM as u64;
+        }
+        Stack::Within { lowest, size } => {
+            if !(lowest..lowest + size).contains(&here) {
+                let hint = "this thread does not run on the stack that pthread_getattr_np(3) tells of it";
+                return Err(Error::new(Stage::Thread, libc::EFAULT, hint));
+            }
+            args.stack = lowest as u64;
+            args.stack_size = here.saturating_sub(gap()).saturating_sub(lowest) as u64;
+            if args.stack_size < ROOM as u64 {
+                return Err(Error::new(Stage::Thread, libc::ENOMEM, "thread-local variables fill the stack"));
+            }
         }
     }
     let flags = CloneFlags::from_bits_retain(args.flags);
@@ -115,7 +146,26 @@ fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
              unshare(2) or setns(2) has ended, so that nothing can be started there",
         ),
         libc::EAGAIN => Some("RLIMIT_NPROC, the cgroup's pids.max or kernel.threads-max is reached"),
+        _ if flags.contains(CloneFlags::INTO_CGROUP) && cgroup_hint(errno).is_some() => cgroup_hint(errno),
         libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG => clone3,
         _ => None,
     }
+}
+
+/// cgroups(7), and `cgroup_css_set_fork` of the kernel.
+fn cgroup_hint(errno: c_int) -> Option<&'static str> {
+    Some(match errno {
+        libc::EOPNOTSUPP => {
+            "the cgroup is in the state `domain invalid`: its cgroup.type has to be `threaded`"
+        }
+        libc::EBUSY => {
+            "the cgroup has controllers enabled in its cgroup.subtree_control: only one without takes tasks"
+        }
+        libc::ENOENT | libc::ENODEV => "the cgroup has been removed",
+        libc::EBADF => "the descriptor is not that of a directory of a cgroup v2 file system",
+        libc::EACCES => {
+            "the cgroup's cgroup.procs, or that of the common ancestor, may not be written by the caller"
+        }
+        _ => return None,
+    })
 }

@@ -5,13 +5,16 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::{end_executed, end_like, executes_another_program, has_exited, wait, watch_exits};
+use crate::alone::is_alone;
+use crate::arch::NSIG;
+use crate::dumpable::Dumpable;
+use crate::end::{End, Pause, end_like, wait};
 use crate::id_map::{Gate, IdMaps};
 use crate::probe::memory_is_shared;
 use crate::raw::CloneArgs;
 use crate::rseq::Rseq;
-use crate::start::start;
-use crate::{Error, Stage};
+use crate::start::{Stack, start};
+use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -19,6 +22,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 /// What the two sides share, in the parent's frame. The child's alone while it lives.
@@ -30,10 +34,12 @@ pub(crate) struct Task<F, R> {
     maps: IdMaps,
     /// Where the child waits for its maps, if it may not write them.
     gate: Option<Arc<Gate>>,
-    /// What the child of a waiting thread takes over from it, beside its TLS.
-    pub(crate) signals: Option<Signals>,
+    /// What the child takes over from the waiting thread, beside its TLS.
+    signals: Option<Signals>,
+    /// Libc's own handlers, for a child whose table begins empty (`CLEAR_SIGHAND`).
+    handlers: Option<LibcHandlers>,
     /// Where the kernel stores the pidfd, if one is asked for.
-    pub(crate) pidfd: Option<c_int>,
+    pidfd: Option<c_int>,
     /// None from the moment the child takes it.
     f: Option<F>,
     refusal: Option<Error>,
@@ -41,10 +47,14 @@ pub(crate) struct Task<F, R> {
     /// kernel then ignores SIGCHLD, in the table of handlers that the two share.
     sigchld: Option<libc::sigaction>,
     result: Option<thread::Result<R>>,
+    /// The result is there, and the child's first thread is its last one: nothing but its own return can end it now.
+    returned: bool,
+    /// The child's credentials have changed.
+    undumpable: bool,
 }
 
 impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
-    pub(crate) fn new(f: F, maps: IdMaps, assume_no_threads: bool) -> Self {
+    pub(crate) fn new(f: F, maps: IdMaps, assume_no_threads: bool, pidfd: bool) -> Self {
         Self {
             // SAFETY: no arguments to get wrong. Not gettid of libc, which may have the tid of the
             // thread whose TLS this is: a call inside a call.
@@ -54,38 +64,38 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             gate: (!maps.are_the_callers()).then(|| Arc::new(Gate::new(maps.clone()))),
             maps,
             signals: None,
-            pidfd: None,
+            handlers: None,
+            pidfd: pidfd.then_some(-1),
             f: Some(f),
             refusal: None,
             sigchld: None,
             result: None,
+            returned: false,
+            undumpable: false,
         }
     }
 
-    /// Runs the closure in a child, and waits until the child is gone.
-    ///
-    /// `sleep` is called with its pid when the child exists, and returns when it has ended or executes
-    /// another program.
+    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` is told its pid, and uses no
+    /// TLS.
     ///
     /// # Safety
     ///
-    /// * `args` shares memory, gives the child a stack for as long as it lives, and has no exit signal.
-    /// * The calling thread is asleep in the kernel while the child lives (`VFORK`), or `sleep` uses no
-    ///   TLS, and no signal handler does.
+    /// `args` shares memory and has no exit signal. With `VFORK` the stack is the caller's, else below its frames.
     pub(crate) unsafe fn run(
         &mut self,
         args: &CloneArgs,
-        sleep: impl FnOnce(libc::pid_t),
+        stack: Stack,
+        born: impl FnOnce(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         let Some(gate) = self.gate.clone() else {
             // SAFETY: the caller's promise.
-            return unsafe { self.run_alone(args, sleep) };
+            return unsafe { self.run_alone(args, stack, born) };
         };
         thread::scope(|scope| {
             let writer = thread::Builder::new().spawn_scoped(scope, || gate.serve());
             writer.map_err(|error| Error::from_io(Stage::Thread, &error))?;
             // SAFETY: the caller's promise.
-            let result = unsafe { self.run_alone(args, sleep) };
+            let result = unsafe { self.run_alone(args, stack, born) };
             gate.close();
             result
         })
@@ -95,55 +105,74 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     unsafe fn run_alone(
         &mut self,
         args: &CloneArgs,
-        sleep: impl FnOnce(libc::pid_t),
+        stack: Stack,
+        born: impl FnOnce(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         // A child that is the first in a pid namespace cannot be a trial: its end is the namespace's.
         if !self.assume_no_threads {
             memory_is_shared()?;
         }
-        watch_exits();
-        if let Some(rseq) = self.rseq {
-            rseq.unregister().map_err(|error| Error::from_io(Stage::Rseq, &error))?;
-        }
         let mut args = *args;
+        if args.flags & CloneFlags::CLEAR_SIGHAND.bits() != 0 {
+            self.handlers = Some(LibcHandlers::of_this_process());
+        }
         if let Some(pidfd) = &mut self.pidfd {
+            args.flags |= CloneFlags::PIDFD.bits();
             args.pidfd = ptr::from_mut(pidfd).expose_provenance() as u64;
         }
-        // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
-        // looked at until then; the rest is the caller's promise.
-        let started = unsafe { start(&args, Self::live, ptr::from_mut(self).cast()) };
+        // With VFORK the kernel wakes this thread, else by this word: when the child no longer has this memory.
+        let vfork = args.flags & CloneFlags::VFORK.bits() != 0;
+        let alive = AtomicU32::new(u32::from(!vfork));
+        if !vfork {
+            args.flags |= CloneFlags::CHILD_CLEARTID.bits();
+            args.child_tid = alive.as_ptr().expose_provenance() as u64;
+        }
+
+        let dumpable = Dumpable::watch();
+        self.signals = (!vfork).then(Signals::lend);
+        let signals = self.signals;
+        let handed_over = self.rseq.map_or(Ok(()), Rseq::unregister);
+        let started = match handed_over {
+            // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
+            // looked at until then. This thread sleeps in the kernel (VFORK), or handles no signal and uses no TLS (S10).
+            // The child has its stack below these frames, by the caller's promise.
+            Ok(()) => unsafe { start(&args, stack, Self::live, ptr::from_mut(self).cast()) },
+            Err(error) => Err(Error::from_io(Stage::Rseq, &error)),
+        };
         if let Ok(pid) = started {
-            sleep(pid);
+            born(pid);
+            wait_for_zero(&alive);
         }
         if let Some(rseq) = self.rseq {
             rseq.register();
         }
-        self.outcome(started?)
+        if let Some(signals) = signals {
+            signals.take_over_stack();
+            signals.unblock();
+        }
+        let outcome = started.and_then(|pid| self.outcome(pid));
+        dumpable.restore(self.undumpable);
+        outcome
     }
 
     /// What became of the child.
     fn outcome(&mut self, pid: libc::pid_t) -> Result<thread::Result<R>, Error> {
         if let Some(error) = self.refusal.take() {
-            _ = wait(pid);
+            _ = wait(pid, libc::__WALL);
             if let Some(action) = self.sigchld {
                 // SAFETY: what sigaction(2) returned.
                 unsafe { libc::sigaction(libc::SIGCHLD, &action, ptr::null_mut()) };
             }
             return Err(error);
         }
-        if self.result.is_none() && executes_another_program(pid) {
-            end_executed(pid)
-        }
-        let status = wait(pid);
-        let clean = match &status {
-            Ok(status) => status.success(),
-            Err(_) => self.result.is_some(),
-        };
-        match self.result.take() {
-            Some(result) if clean && !has_exited(pid) => Ok(result),
-            None if clean && self.f.is_some() => Err(not_shared()),
+        let end = End::of(pid, self.returned);
+        match (self.result.take(), &end) {
+            // S5: that somebody else has the status loses no value.
+            (Some(result), End::Stolen) if self.returned => Ok(result),
+            (Some(result), End::Status(status)) if self.returned && status.success() => Ok(result),
+            (None, End::Status(status)) if self.f.is_some() && status.success() => Err(not_shared()),
             // It has ended, in one way or another, and it was not by returning.
-            _ => end_like(status, pid),
+            _ => end_like(end, pid),
         }
     }
 
@@ -160,6 +189,13 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         if let Some(f) = task.f.take() {
             // What the closure leaves broken is its caller's to see: the panic goes on there.
             task.result = Some(catch_unwind(AssertUnwindSafe(|| f(pidfd))));
+            // Threads that the closure has left may still end this process, and not by returning.
+            let mut pause = Pause::new();
+            while !is_alone() {
+                pause.sleep();
+            }
+            task.undumpable = Dumpable::is_lost();
+            task.returned = true;
         }
         if let Some(rseq) = task.rseq {
             // If it fails: the end of the task unregisters it as well.
@@ -172,6 +208,10 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     fn prepare(&mut self) -> Result<(), Error> {
         if let Some(signals) = &self.signals {
             signals.take_over_stack();
+        }
+        // before any thread can be made here
+        if let Some(handlers) = &self.handlers {
+            handlers.install();
         }
         self.die_with_parent()?;
         if self.pidfd == Some(-1) {
@@ -248,38 +288,118 @@ pub(crate) fn pid_namespace() -> Error {
 /// What a thread lends to its child beside its TLS (S10): it has its signals blocked and no
 /// alternate signal stack while the child lives.
 #[derive(Clone, Copy)]
-pub(crate) struct Signals {
+struct Signals {
     mask: libc::sigset_t,
     stack: libc::stack_t,
 }
 
 impl Signals {
     /// Takes them from the calling thread.
-    pub(crate) fn lend() -> Self {
-        let mut all = MaybeUninit::uninit();
+    fn lend() -> Self {
         let mut mask = MaybeUninit::uninit();
         let mut stack = MaybeUninit::uninit();
         let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: places for what is stored. libc's set of all signals leaves out those that libc
-        // itself needs: set*id of another thread waits until each thread has handled one. Its handler
-        // may thus run on this thread. It does not touch errno, and takes the alternate stack if there is
-        // one, which is the child's now: hence none.
+        let all = lent_signals();
+        // SAFETY: places for what is stored. The alternate stack is the child's from now on, and no handler's here.
         unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), mask.as_mut_ptr());
+            set_mask(&all, mask.as_mut_ptr());
             libc::sigaltstack(&none, stack.as_mut_ptr());
             Self { mask: mask.assume_init(), stack: stack.assume_init() }
         }
     }
 
     /// Gives them to the calling task: the child, and its parent afterwards.
-    pub(crate) fn take_over_stack(&self) {
+    fn take_over_stack(&self) {
         // SAFETY: the stack that sigaltstack(2) returned for this thread. A disabled one is taken, too.
         unsafe { libc::sigaltstack(&self.stack, ptr::null_mut()) };
     }
 
-    pub(crate) fn unblock(&self) {
-        // SAFETY: the mask that pthread_sigmask(3) returned for this thread.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) };
+    fn unblock(&self) {
+        // SAFETY: the mask that `lend` has read of this thread.
+        unsafe { set_mask(&self.mask, ptr::null_mut()) };
+    }
+}
+
+/// What a waiting thread has blocked. glibc's own two signals stay open: set*id of another thread waits until each thread
+/// has handled one, and the handler touches two words of the TLS that nobody else uses. musl's sets errno and puts
+/// itself on a list in the TLS, which is the child's now: there they are blocked, and set*id waits.
+fn lent_signals() -> libc::sigset_t {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: a place for the set, which has a bit for each signal of the kernel. sigfillset(3) leaves out libc's own.
+    unsafe {
+        if cfg!(target_env = "musl") {
+            all.as_mut_ptr().write_bytes(0xff, 1);
+        } else {
+            libc::sigfillset(all.as_mut_ptr());
+        }
+        all.assume_init()
+    }
+}
+
+/// rt_sigprocmask(2) itself: libc's function never blocks its own signals.
+///
+/// # Safety
+///
+/// `old` is null or a place for a mask.
+unsafe fn set_mask(new: &libc::sigset_t, old: *mut libc::sigset_t) {
+    // SAFETY: a set of libc's is one of the kernel's, or longer.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(new), old, NSIG / 8);
+    }
+}
+
+/// The handlers of the signals that libc keeps for itself: it installs them once, and remembers in memory that they are
+/// there.
+#[derive(Clone, Copy)]
+struct LibcHandlers([KernelAction; 4]);
+
+/// The kernel's struct sigaction of any architecture.
+type KernelAction = [u64; 16];
+
+impl LibcHandlers {
+    /// The first real-time signal of the kernel, and those that the libc takes away from it: glibc two, musl three.
+    fn signals() -> impl Iterator<Item = c_int> {
+        (32..libc::SIGRTMIN()).take(4)
+    }
+
+    fn of_this_process() -> Self {
+        let mut actions = [KernelAction::default(); 4];
+        for (signal, action) in Self::signals().zip(&mut actions) {
+            // SAFETY: a place for the action, of its size or larger.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    ptr::null::<u8>(),
+                    action.as_mut_ptr(),
+                    NSIG / 8,
+                )
+            };
+        }
+        Self(actions)
+    }
+
+    /// In a task with a table of its own.
+    fn install(&self) {
+        for (signal, action) in Self::signals().zip(&self.0) {
+            // SAFETY: an action that the kernel has told.
+            unsafe {
+                libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null::<u8>(), NSIG / 8)
+            };
+        }
+    }
+}
+
+/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
+///
+/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
+/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
+/// child's end, and not with `EINTR`, as the handlers of libc's own signals, the only ones open, let
+/// it be restarted. The first call of syscall(2), which a lazily bound program looks up in its TLS,
+/// is behind us: `Task::new` has made one.
+fn wait_for_zero(word: &AtomicU32) {
+    while word.load(Ordering::Acquire) != 0 {
+        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
     }
 }

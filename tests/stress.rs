@@ -1,6 +1,7 @@
-//! Many calls from many threads, with random flags and signals all the time: nothing is left behind.
+//! Many calls from many threads, with random flags, signals and set*id all the time: nothing is left behind.
 //!
-//! `cargo test --release --test stress -- --ignored`, on a real machine, takes about a minute.
+//! `cargo test --release --test stress -- --ignored`, on a real machine, takes about a minute. STRESS_CALLS is how many
+//! children each of the four threads makes, one in four of them by `spawn`: 340,000 are a million calls.
 
 mod common;
 
@@ -8,11 +9,14 @@ use clone_trampoline::{Builder, CloneFlags, SafeFlags};
 use std::fs;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 const THREADS: u64 = 4;
-const CALLS: u64 = 50_000;
+
+fn calls() -> u64 {
+    std::env::var("STRESS_CALLS").map_or(50_000, |calls| calls.parse().expect("a number"))
+}
 
 static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 
@@ -56,6 +60,13 @@ fn held() -> [usize; 3] {
         .unwrap()
 }
 
+/// Memory in use, in KiB.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 fn one(random: u64, may_make_namespaces: bool) -> u64 {
     let mut bits = CloneFlags::IO.bits();
     if may_make_namespaces {
@@ -92,13 +103,30 @@ fn nothing_is_left_behind() {
     one(0, may_make_namespaces);
     let before = held();
     let alarm = Alarm::new();
+    let over = AtomicBool::new(false);
+    // after a tenth, when each thread has an arena of malloc's and its stacks
+    let warm = AtomicUsize::new(0);
     let sum: u64 = thread::scope(|scope| {
+        let (over, warm) = (&over, &warm);
+        let ids = scope.spawn(move || {
+            let mut changes = 0_u64;
+            while !over.load(Ordering::Relaxed) {
+                // SAFETY: no pointers.
+                assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
+                changes += 1;
+                thread::sleep(std::time::Duration::from_micros(200));
+            }
+            changes
+        });
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 scope.spawn(move || {
                     let mut random = 0x9e37_79b9_7f4a_7c15 ^ (thread + 1);
                     let (mut sum, mut expected) = (0, 0);
-                    for _ in 0..CALLS {
+                    for call in 0..calls() {
+                        if call == calls() / 10 {
+                            warm.fetch_max(resident(), Ordering::Relaxed);
+                        }
                         random ^= random << 13;
                         random ^= random >> 7;
                         random ^= random << 17;
@@ -110,9 +138,15 @@ fn nothing_is_left_behind() {
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        let sum = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        over.store(true, Ordering::Relaxed);
+        println!("set*id {} times", ids.join().unwrap());
+        sum
     });
     drop(alarm);
+    let (warm, end) = (warm.into_inner(), resident());
+    println!("{warm} KiB after a tenth, {end} KiB at the end, {} signals", SIGNALS.load(Ordering::Relaxed));
+    assert!(end < warm + warm / 4 + 1024, "memory: {warm} KiB, then {end}");
     assert!(sum > 0 && SIGNALS.load(Ordering::Relaxed) > 1000);
 
     // No child, not even a zombie.

@@ -148,14 +148,16 @@ fn s1_stack_overflow() {
     });
 }
 
-/// Leaves a thread behind that does `f` after the closure has returned: the leader is a zombie then.
+/// Leaves a thread behind that does `f` after the closure has returned.
 fn straggler(f: fn()) {
+    let (closure, over) = channel::<()>();
     thread::spawn(move || {
-        // SAFETY: no arguments to get wrong.
-        let pid = unsafe { libc::getpid() };
-        until("the closure's end", || !runs(pid));
+        _ = over.recv();
+        // Time in which the value is stored. The end is the same without it.
+        thread::sleep(Duration::from_millis(20));
         f();
     });
+    drop(closure);
 }
 
 #[test]
@@ -175,6 +177,66 @@ fn s1_straggler_aborts() {
         || straggler(|| std::process::abort()),
         |end| end.is_abort(KILLED_BY_ABORT),
     );
+}
+
+/// As daemon(3) does.
+#[test]
+fn s1_straggler_ends_the_process_with_0() {
+    // SAFETY: ends the child.
+    ends(
+        "ends::s1_straggler_ends_the_process_with_0",
+        || straggler(|| unsafe { libc::_exit(0) }),
+        |end| {
+            end.is_exit(0);
+        },
+    );
+}
+
+#[test]
+fn s1_straggler_exits_in_a_call() {
+    ends(
+        "ends::s1_straggler_exits_in_a_call",
+        || straggler(|| call(|| exit(0)).unwrap()),
+        |end| end.is_exit(0),
+    );
+}
+
+#[test]
+fn s1_straggler_executes_another_program() {
+    ends(
+        "ends::s1_straggler_executes_another_program",
+        || straggler(|| panic!("{}", Command::new("/proc/self/exe").arg("--list").exec())),
+        |end| end.is_abort("executed another program"),
+    );
+}
+
+/// Whoever waits for any child, with `__WALL`, may take the status, and it tells nothing then.
+#[test]
+fn s1_straggler_whose_status_is_stolen() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        for _ in rounds().take(20) {
+            let end = program("ends::s1_straggler_whose_status_is_stolen", &format!("{way:?}"), || {
+                thread::spawn(|| {
+                    loop {
+                        // SAFETY: no place for a status.
+                        unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
+                    }
+                });
+                // SAFETY: ends the child.
+                let result = way.run(|| straggler(|| unsafe { libc::_exit(0) }));
+                eprintln!("the program goes on: {result:?}");
+                exit(77)
+            });
+            let Some(end) = end else { break };
+            // as exit(0) or, if nobody knows how it ended, by SIGABRT
+            if end.status.code() != Some(0) {
+                end.is_abort("somebody else waited for it");
+            }
+        }
+    }
 }
 
 #[test]

@@ -110,3 +110,34 @@ fn clear_sighand_resets_the_childs_handlers_alone() {
         }
     });
 }
+
+/// No-op for all threads of a program, each of which has to handle a signal of libc's for it.
+#[cfg(not(target_env = "musl"))]
+fn set_own_uid() {
+    // SAFETY: no pointers.
+    assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
+}
+
+#[test]
+#[cfg(not(target_env = "musl"))]
+fn set_id_works_inside_with_a_private_table_of_handlers() {
+    if !shares_memory() {
+        return;
+    }
+    let test = "features::set_id_works_inside_with_a_private_table_of_handlers";
+    for flags in [SafeFlags::empty(), SafeFlags::CLEAR_SIGHAND] {
+        for way in Way::BOTH {
+            passes(test, &format!("{flags:?} {way:?}"), || {
+                let builder = Builder::new().flags(flags).share_sighand(false);
+                let inside = way.run_with(&builder, || {
+                    let (ended, end) = std::sync::mpsc::channel::<()>();
+                    let other = std::thread::spawn(move || _ = end.recv());
+                    set_own_uid();
+                    drop(ended);
+                    other.join().unwrap();
+                });
+                _ = if_known((5, 5), inside);
+            });
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
 
-use crate::program::{catches_panics, if_allowed, passes, program, until};
+use crate::program::{catches_panics, if_allowed, passes, program, rounds, until};
 use clone_trampoline::{Builder, Child, SafeFlags, fork};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
@@ -133,4 +133,49 @@ fn the_free_function_is_the_same() {
     // SAFETY: the closure takes no lock.
     let mut child = unsafe { fork(|| 42) }.unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(42));
+}
+
+/// Once somebody else has waited for the child, its pid may be another process's. Here it is made to be.
+#[test]
+fn what_has_a_pidfd_acts_by_it() {
+    passes("fork::what_has_a_pidfd_acts_by_it", "fork", || {
+        // SAFETY: the closures take no lock.
+        let mut child = unsafe { fork(|| 7) }.unwrap();
+        let pid = child.pid() as i32;
+        // SAFETY: no place for a status.
+        assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
+        // Where the next pid can be chosen, a stranger gets it.
+        if std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
+            crate::common::skip("the next pid cannot be chosen here");
+        }
+        // SAFETY: as above; this one waits to be killed.
+        let mut stranger = unsafe {
+            Builder::new().without_pidfd().fork(|| {
+                libc::pause();
+                8
+            })
+        }
+        .unwrap();
+        assert_eq!(child.kill().unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        for result in [child.try_wait(), child.wait().map(Some)] {
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        }
+        assert!(stranger.try_wait().unwrap().is_none());
+        stranger.kill().unwrap();
+        assert_eq!(stranger.wait().unwrap().signal(), Some(libc::SIGKILL));
+    });
+}
+
+/// With SIGCHLD ignored a child may be gone before its pidfd is opened, which is no failure.
+#[test]
+fn a_child_that_is_gone_already_is_no_error() {
+    passes("fork::a_child_that_is_gone_already_is_no_error", "fork", || {
+        // SAFETY: no pointers.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        for _ in rounds() {
+            // SAFETY: the closure takes no lock.
+            let mut child = unsafe { fork(|| 3) }.unwrap();
+            assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        }
+    });
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{Stack, limit, page, skip};
 use crate::program::{Way, passes, program, runs, shares_memory, until};
-use clone_trampoline::{call, spawn};
+use clone_trampoline::{Builder, SafeFlags, call, spawn};
 use linux_raw_sys::io_uring as uring;
 use std::ffi::c_int;
 use std::fs::File;
@@ -157,30 +157,33 @@ fn a_command_started_inside_must_be_waited_for_inside() {
     });
 }
 
-/// The caller sleeps in the kernel, where set*id of another thread cannot reach it.
+/// musl's handler uses the TLS that the child has, so that the waiting thread has to block it.
 #[test]
-fn set_id_by_another_thread_waits_for_a_call() {
+#[cfg(target_env = "musl")]
+fn set_id_by_another_thread_waits_for_the_child() {
     if !shares_memory() {
         return;
     }
-    passes("limits::set_id_by_another_thread_waits_for_a_call", "call", || {
-        static INSIDE: AtomicBool = AtomicBool::new(false);
-        static OVER: AtomicBool = AtomicBool::new(false);
-        let other = thread::spawn(|| {
-            until("the call", || INSIDE.load(Ordering::SeqCst));
-            // SAFETY: no pointers.
-            unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
-            assert!(OVER.load(Ordering::SeqCst));
+    for way in Way::BOTH {
+        passes("limits::set_id_by_another_thread_waits_for_the_child", &format!("{way:?}"), || {
+            static INSIDE: AtomicBool = AtomicBool::new(false);
+            static OVER: AtomicBool = AtomicBool::new(false);
+            let other = thread::spawn(|| {
+                until("the child", || INSIDE.load(Ordering::SeqCst));
+                // SAFETY: no pointers.
+                unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
+                assert!(OVER.load(Ordering::SeqCst));
+            });
+            let closure = || {
+                INSIDE.store(true, Ordering::SeqCst);
+                // Time in which it does not come back.
+                thread::sleep(Duration::from_millis(300));
+                OVER.store(true, Ordering::SeqCst);
+            };
+            way.run(closure).unwrap();
+            other.join().unwrap();
         });
-        let closure = || {
-            INSIDE.store(true, Ordering::SeqCst);
-            // Time in which it does not come back.
-            thread::sleep(Duration::from_millis(300));
-            OVER.store(true, Ordering::SeqCst);
-        };
-        call(closure).unwrap();
-        other.join().unwrap();
-    });
+    }
 }
 
 /// The end of a call waits for threads that its closure left, as S8 says: a pool never ends.
@@ -203,26 +206,193 @@ fn a_thread_that_never_ends_is_waited_for() {
     });
 }
 
-/// A thread that the closure has left ends the child, after the value: it looks like any end.
+/// A handler that counts, of SIGUSR1.
+fn count_signals() {
+    extern "C" fn count(_: c_int) {
+        SIGNALS.fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: a handler that counts.
+    unsafe { libc::signal(libc::SIGUSR1, count as *const () as libc::sighandler_t) };
+}
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+/// As Ctrl-C does.
+fn signal_the_group() {
+    // SAFETY: the group of this process, which is of the test's own.
+    unsafe { libc::kill(0, libc::SIGUSR1) };
+}
+
 #[test]
-fn a_raw_exit_0_after_the_value_is_not_seen() {
+fn a_signal_to_the_group_is_handled_by_each() {
     if !shares_memory() {
         return;
     }
-    passes("limits::a_raw_exit_0_after_the_value_is_not_seen", "both", || {
-        for way in Way::BOTH {
-            let value = way.run(|| {
-                let pid = std::process::id() as i32;
-                thread::spawn(move || {
-                    until("the closure's end", || !runs(pid));
-                    // SAFETY: ends the child.
-                    unsafe { libc::_exit(0) }
-                });
-                5
+    for way in Way::BOTH {
+        passes("limits::a_signal_to_the_group_is_handled_by_each", &format!("{way:?}"), || {
+            // SAFETY: no pointers.
+            unsafe { libc::setpgid(0, 0) };
+            count_signals();
+            way.run(|| {
+                signal_the_group();
+                until("the child's handler", || SIGNALS.load(Ordering::SeqCst) > 0);
+            })
+            .unwrap();
+            until("the program's handler", || SIGNALS.load(Ordering::SeqCst) == 2);
+        });
+    }
+}
+
+#[test]
+fn a_signal_without_a_handler_inside_ends_the_program() {
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let test = "limits::a_signal_without_a_handler_inside_ends_the_program";
+        let end = program(test, &format!("{way:?}"), || {
+            // SAFETY: no pointers.
+            unsafe { libc::setpgid(0, 0) };
+            count_signals();
+            let cleared = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
+            let result = way.run_with(&cleared, || {
+                signal_the_group();
+                thread::sleep(limit());
             });
-            assert_eq!(value, Ok(5), "{way:?}");
+            // before Linux 5.5
+            eprintln!("was killed by signal: {result:?}");
+            std::process::abort()
+        });
+        if let Some(end) = end {
+            end.is_abort("was killed by signal");
         }
+    }
+}
+
+/// signal-hook and others install a handler once, and remember it.
+#[test]
+fn a_handler_of_the_childs_own_table_is_remembered_outside() {
+    static INSTALLED: std::sync::Once = std::sync::Once::new();
+    if !shares_memory() {
+        return;
+    }
+    passes("limits::a_handler_of_the_childs_own_table_is_remembered_outside", "call", || {
+        let own = Builder::new().share_sighand(false);
+        own.call(|| INSTALLED.call_once(count_signals)).unwrap();
+        INSTALLED.call_once(count_signals);
+        // SAFETY: a place for the action.
+        let action = unsafe {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+            libc::sigaction(libc::SIGUSR1, ptr::null(), action.as_mut_ptr());
+            action.assume_init().sa_sigaction
+        };
+        assert_eq!(action, libc::SIG_DFL);
     });
+}
+
+/// How some libraries notice a fork.
+#[test]
+fn a_pid_that_is_remembered_is_one_sides() {
+    use std::process::id;
+    use std::sync::OnceLock;
+    static FIRST_INSIDE: OnceLock<u32> = OnceLock::new();
+    if !shares_memory() {
+        return;
+    }
+    let outside = id();
+    for way in Way::BOTH {
+        assert_eq!(way.run(move || outside == id()), Ok(false), "{way:?}");
+    }
+    assert_eq!(call(|| *FIRST_INSIDE.get_or_init(id) == id()), Ok(true));
+    assert_ne!(*FIRST_INSIDE.get_or_init(id), id());
+}
+
+#[test]
+fn thread_locals_of_a_spawned_closure_are_dropped_outside() {
+    struct Here(std::sync::mpsc::Sender<u32>);
+    impl Drop for Here {
+        fn drop(&mut self) {
+            self.0.send(std::process::id()).unwrap();
+        }
+    }
+    thread_local!(static LOCAL: std::cell::RefCell<Option<Here>> = const { std::cell::RefCell::new(None) });
+    if !shares_memory() {
+        return;
+    }
+    let (told, tells) = std::sync::mpsc::channel();
+    spawn(move || LOCAL.set(Some(Here(told)))).unwrap().join().unwrap();
+    assert_eq!(tells.recv_timeout(limit()), Ok(std::process::id()));
+}
+
+#[test]
+fn a_timer_made_inside_is_anothers_outside() {
+    fn timer() -> libc::timer_t {
+        let mut timer = ptr::null_mut();
+        // SAFETY: a place for the timer, of which nobody is told.
+        unsafe {
+            let mut silent: libc::sigevent = zeroed();
+            silent.sigev_notify = libc::SIGEV_NONE;
+            assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, &mut silent, &mut timer), 0);
+        }
+        timer
+    }
+    if !shares_memory() {
+        return;
+    }
+    passes("limits::a_timer_made_inside_is_anothers_outside", "call", || {
+        let mine = timer() as usize;
+        assert_eq!(call(|| timer() as usize), Ok(mine));
+    });
+}
+
+#[test]
+fn the_clock_of_a_thread_begins_anew() {
+    fn clock() -> Duration {
+        let mut time = MaybeUninit::uninit();
+        // SAFETY: a place for the time.
+        let time = unsafe {
+            assert_eq!(libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()), 0);
+            time.assume_init()
+        };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    if !shares_memory() {
+        return;
+    }
+    until("some work of this thread", || {
+        std::hint::black_box((0..100_000).fold(1_u64, |product, n| product.wrapping_mul(n | 1)));
+        clock() > Duration::from_millis(20)
+    });
+    assert!(call(clock).unwrap() < clock());
+}
+
+/// The program gives up its privileges; the child keeps them, and the program may not kill it any more.
+/// Where the libc is musl, the program waits for the child before it gives them up.
+#[test]
+#[cfg(not(target_env = "musl"))]
+fn a_child_keeps_what_the_program_gives_up() {
+    if !shares_memory() {
+        return;
+    }
+    if !crate::common::can_give_up_root() {
+        return skip("takes root");
+    }
+    let end = program("limits::a_child_keeps_what_the_program_gives_up", "spawn", || {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let handle = spawn(move || {
+            _ = wait.recv();
+            // SAFETY: no arguments to get wrong.
+            eprintln!("uid {} inside", unsafe { libc::syscall(libc::SYS_geteuid) });
+        });
+        crate::common::nobody();
+        // SAFETY: as above.
+        eprintln!("uid {} outside", unsafe { libc::syscall(libc::SYS_geteuid) });
+        drop(go);
+        handle.unwrap().join().unwrap();
+    });
+    if let Some(end) = end {
+        end.is_exit(0);
+        assert!(end.stderr.contains("uid 65534 outside") && end.stderr.contains("uid 0 inside"), "{end:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 mod ends;
 mod features;
 mod fork;
+mod hints;
 mod limits;
 mod maps;
 mod panics;

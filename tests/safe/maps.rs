@@ -1,6 +1,6 @@
 //! uid_map and gid_map: the caller's own, ranges, and what is refused.
 
-use crate::common::skip;
+use crate::common::{in_process, new_pid_namespace, privileged, skip};
 use crate::program::{Way, if_allowed, passes, shares_memory};
 use clone_trampoline::{Builder, Error, SafeFlags, Stage};
 use std::fs;
@@ -114,4 +114,114 @@ fn the_stage_that_failed_is_named() {
     }
     let error = Builder::new().uid_map(0, 0, 1).call(|| ()).unwrap_err();
     assert_eq!(error.stage(), Stage::Flags, "{error}");
+}
+
+/// Whether the memory of this program may be dumped and traced by its user.
+fn is_dumpable() -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
+}
+
+/// set*id inside takes it from the memory, which is the program's.
+#[test]
+fn the_program_is_as_dumpable_as_before() {
+    if !shares_memory() {
+        return;
+    }
+    if ids().0 != 0 {
+        return skip("another uid takes CAP_SETUID");
+    }
+    passes("maps::the_program_is_as_dumpable_as_before", "both", || {
+        // SAFETY: no pointers.
+        let changes = || unsafe {
+            // the system call: libc's function is for all threads of a program
+            assert_eq!(libc::syscall(SETRESUID, 65_533, 65_533, 65_533), 0);
+            is_dumpable()
+        };
+        assert!(is_dumpable());
+        for way in Way::BOTH {
+            assert_eq!(way.run(changes), Ok(false), "{way:?}");
+            assert!(is_dumpable(), "{way:?}");
+        }
+        // While another child may have changed its ids, it stays so.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel::<()>();
+        let other = clone_trampoline::spawn(move || {
+            changes();
+            begun.send(()).unwrap();
+            _ = wait.recv();
+        });
+        begins.recv().unwrap();
+        assert_eq!(clone_trampoline::call(changes), Ok(false));
+        assert!(!is_dumpable());
+        drop(go);
+        other.unwrap().join().unwrap();
+        assert!(is_dumpable());
+        // What the program has asked for itself stays.
+        // SAFETY: no pointers.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+        assert_eq!(clone_trampoline::call(changes), Ok(false));
+        assert!(!is_dumpable());
+    });
+}
+
+// 32-bit architectures that had 16-bit uids have a second one.
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+const SETRESUID: libc::c_long = libc::SYS_setresuid32;
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+const SETRESUID: libc::c_long = libc::SYS_setresuid;
+
+/// A program that is not dumpable does not own its files in /proc.
+#[test]
+fn the_hint_names_a_program_that_is_not_dumpable() {
+    if !shares_memory() {
+        return;
+    }
+    passes("maps::the_hint_names_a_program_that_is_not_dumpable", "call", || {
+        // SAFETY: no pointers.
+        unsafe {
+            if libc::getuid() == 0 {
+                assert_eq!(libc::setresgid(65_533, 65_533, 65_533), 0);
+                assert_eq!(libc::setresuid(65_533, 65_533, 65_533), 0);
+            }
+            libc::prctl(libc::PR_SET_DUMPABLE, 0);
+        }
+        let error = Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, ids().0, 1).call(|| ()).unwrap_err();
+        if error.stage() == Stage::Clone {
+            return skip(&error.to_string());
+        }
+        assert!(error.hint().unwrap().contains("not dumpable"), "{error}");
+    });
+}
+
+/// In a pid namespace with the /proc of the one outside, the child's pid is another process's name.
+#[test]
+fn a_map_is_written_to_the_child_whatever_proc_calls_it() {
+    if !shares_memory() {
+        return;
+    }
+    if !privileged() {
+        return skip("a pid namespace and ranges take CAP_SYS_ADMIN");
+    }
+    passes("maps::a_map_is_written_to_the_child_whatever_proc_calls_it", "both", || {
+        let status = in_process(|| {
+            new_pid_namespace();
+            // its init
+            let status = in_process(|| {
+                let builder = Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, 0, 10).gid_map(0, 0, 10);
+                for way in Way::BOTH {
+                    let read = || fs::read_to_string("/proc/self/uid_map").unwrap();
+                    let map = match way.run_with(&builder, read) {
+                        Err(error) if error.stage() == Stage::Clone => return 77,
+                        map => map.unwrap(),
+                    };
+                    let map: Vec<&str> = map.split_whitespace().collect();
+                    assert_eq!(map, ["0", "0", "10"], "{way:?}");
+                }
+                77
+            });
+            status.code().unwrap_or(1)
+        });
+        assert_eq!(status.code(), Some(77));
+    });
 }

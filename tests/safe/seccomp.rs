@@ -147,8 +147,13 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
 }
 
 /// What the tables below begin with: the trial of the first call, and a child's own start and end.
-const CHILD: [c_long; 9] = [
+const CHILD: [c_long; 14] = [
+    READLINK,
     libc::SYS_gettid,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sigaltstack,
+    libc::SYS_futex,
+    libc::SYS_unshare,
     SYS_RSEQ,
     libc::SYS_clone,
     SYS_WAIT4,
@@ -173,14 +178,27 @@ const THREAD: &[c_long] = &[
     libc::SYS_clone3,
     libc::SYS_set_robust_list,
     libc::SYS_sched_getaffinity,
-    libc::SYS_futex,
     #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
     422, // futex_time64
     // std's channel, before it sleeps
     libc::SYS_sched_yield,
-    libc::SYS_sigaltstack,
-    libc::SYS_rt_sigprocmask,
 ];
+
+/// readlink(3), which newer architectures do by another system call.
+#[cfg(not(any(
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "riscv32",
+    target_arch = "loongarch64"
+)))]
+const READLINK: c_long = libc::SYS_readlink;
+#[cfg(any(
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "riscv32",
+    target_arch = "loongarch64"
+))]
+const READLINK: c_long = libc::SYS_readlinkat;
 
 /// The pidfd's end; std looks at it first in a debug build.
 const CLOSES: [c_long; 2] = [libc::SYS_close, FCNTL];
@@ -225,7 +243,8 @@ fn a_child_makes_these_system_calls_after_its_closure() {
     let test = "seccomp::a_child_makes_these_system_calls_after_its_closure";
     passes(test, "both", || {
         for way in Way::BOTH {
-            let last = || filter(&[SYS_RSEQ, libc::SYS_exit], ALLOW, KILL);
+            let last =
+                || filter(&[libc::SYS_unshare, libc::SYS_prctl, SYS_RSEQ, libc::SYS_exit], ALLOW, KILL);
             way.run(last).unwrap();
         }
     });
@@ -237,7 +256,7 @@ fn fork_makes_these_system_calls() {
     if !shares_memory() {
         return;
     }
-    let own = [libc::SYS_clone, SYS_WAIT4, libc::SYS_exit_group];
+    let own = [libc::SYS_clone, libc::SYS_waitid, libc::SYS_exit_group];
     // SAFETY: the closures take no lock.
     unsafe {
         let right = |child: Result<clone_trampoline::Child, _>| {

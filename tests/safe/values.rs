@@ -219,3 +219,28 @@ fn namespaces_are_new() {
     let outside = read();
     assert_eq!(std::array::from_fn(|n| inside[n] != outside[n]), [true, true, true, false]);
 }
+
+/// Also where an instrumented program keeps its locals elsewhere (`ci/check` runs it with AddressSanitizer).
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[test]
+fn a_spawned_child_is_on_the_stack_of_its_thread() {
+    if !shares_memory() {
+        return;
+    }
+    for size in [1, 2, 8, 16].map(|megabytes| megabytes << 20) {
+        let inside = Builder::new().stack_size(size).spawn(|| {
+            let stack_pointer: usize;
+            let (mut lowest, mut size) = (std::ptr::null_mut(), 0);
+            // SAFETY: reads a register, and asks for what is known of this thread.
+            unsafe {
+                std::arch::asm!("mov {}, rsp", out(reg) stack_pointer, options(nomem, nostack));
+                let mut attributes = std::mem::zeroed();
+                libc::pthread_getattr_np(libc::pthread_self(), &mut attributes);
+                libc::pthread_attr_getstack(&attributes, &mut lowest, &mut size);
+                libc::pthread_attr_destroy(&mut attributes);
+            }
+            (lowest as usize..lowest as usize + size).contains(&stack_pointer)
+        });
+        assert!(inside.unwrap().join().unwrap());
+    }
+}

@@ -1,0 +1,46 @@
+//! Whether the next child would be born in another namespace than its parent's: after unshare(2) or setns(2) with a pid
+//! or time namespace. See namespaces(7), `/proc/PID/ns/pid_for_children`.
+
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// For children of the calling thread. None where /proc does not tell: it is not mounted, or Linux is older than 4.12
+/// (pid) or 5.5 (time).
+pub(crate) fn pid_namespace() -> Option<bool> {
+    // A process never leaves its pid namespace. In a copy that fork(2) has made it may be another one, which is looked
+    // for where the two differ.
+    static OWN: AtomicU64 = AtomicU64::new(0);
+    let childrens = namespace(c"/proc/thread-self/ns/pid_for_children")?;
+    if childrens == OWN.load(Ordering::Relaxed) {
+        return Some(false);
+    }
+    let own = namespace(c"/proc/thread-self/ns/pid")?;
+    OWN.store(own, Ordering::Relaxed);
+    Some(childrens != own)
+}
+
+/// The same for a time namespace.
+pub(crate) fn time_namespace() -> Option<bool> {
+    Some(namespace(c"/proc/thread-self/ns/time_for_children")? != namespace(c"/proc/thread-self/ns/time")?)
+}
+
+/// A namespace in which there has been no process yet has no number.
+const EMPTY: u64 = u64::MAX;
+
+/// The number that a link such as `pid:[4026531836]` has.
+fn namespace(link: &CStr) -> Option<u64> {
+    let mut text = [0_u8; 64];
+    // SAFETY: a path, and a buffer with its size.
+    let length = unsafe { libc::readlink(link.as_ptr(), text.as_mut_ptr().cast(), text.len()) };
+    if length < 0 {
+        let is_empty = io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)
+            // SAFETY: a path.
+            && unsafe { libc::faccessat(libc::AT_FDCWD, link.as_ptr(), libc::F_OK, libc::AT_SYMLINK_NOFOLLOW) } == 0;
+        return is_empty.then_some(EMPTY);
+    }
+    let digits = text[..length as usize].iter().filter(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number, digit| 10 * number + u64::from(digit - b'0')))
+}
