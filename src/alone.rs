@@ -2,22 +2,20 @@
 
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-/// Whether the kernel answers; it is seen in the first child of a program (see `probe`).
-static CAN_BE_ASKED: AtomicBool = AtomicBool::new(true);
+/// The folder has a link for each thread, beside the two of every folder.
+const TASKS: &str = "/proc/self/task";
 
-/// Whether the calling thread is the only one of its process.
+/// Whether the calling thread is known to be the only one of its process.
 pub(crate) fn is_alone() -> bool {
     match asked() {
         Ok(()) => true,
-        Err(libc::EINVAL) if CAN_BE_ASKED.load(Ordering::Relaxed) => false,
-        // A filter refuses. /proc has a link for each thread. Where there is none either it cannot be known: see the limits
-        // in lib.rs.
-        Err(_) => fs::metadata("/proc/self/task").map_or(true, |folder| folder.nlink() == 3),
+        Err(libc::EINVAL) => false,
+        // A filter refuses.
+        Err(_) => fs::metadata(TASKS).is_ok_and(|folder| folder.nlink() == 3),
     }
 }
 
@@ -30,7 +28,28 @@ fn asked() -> Result<(), i32> {
     }
 }
 
-/// In a child that shares its parent's memory, and has one thread: until Linux 4.3 it counts as several.
-pub(crate) fn try_asking() {
-    CAN_BE_ASKED.store(asked() != Err(libc::EINVAL), Ordering::Relaxed);
+/// The same for a child that shares its parent's memory.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    /// Some where the kernel does not answer: a filter refuses, or before Linux 4.3, which takes such a child for several
+    /// threads. Opened early, as the closure may go where /proc is not.
+    tasks: Option<File>,
+}
+
+impl Alone {
+    /// In the child, before it can have made a thread.
+    pub(crate) fn look() -> Self {
+        let open = || OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(TASKS).ok();
+        Self { tasks: asked().err().and_then(|_| open()) }
+    }
+
+    pub(crate) fn is_true(&self) -> bool {
+        let Err(errno) = asked() else { return true };
+        let folder = match &self.tasks {
+            Some(tasks) => tasks.metadata(),
+            None => fs::metadata(TASKS),
+        };
+        // What neither tells cannot be known: see the limits in lib.rs.
+        folder.map_or(errno != libc::EINVAL, |folder| folder.nlink() == 3)
+    }
 }

@@ -139,8 +139,9 @@ impl<'fd> Builder<'fd> {
     /// those from `inside` on. Without a line all uids are 65534 inside.
     ///
     /// The child writes a map of the caller's effective uid alone. Others are written by a thread of the
-    /// parent, while the child waits; not with `NEWPID`. They take `CAP_SETUID` in the caller's namespace,
-    /// or newuidmap(1) with a line for the caller in `/etc/subuid`. In `fork` there are none: its child, or its parent, can write them itself. See user_namespaces(7).
+    /// parent, while the child waits. They take `CAP_SETUID` in the caller's namespace, or newuidmap(1)
+    /// with a line for the caller in `/etc/subuid`. `fork` takes no maps: its child, or its parent, can
+    /// write them itself. See user_namespaces(7).
     ///
     /// ```
     /// use clone_trampoline::{Builder, SafeFlags};
@@ -167,6 +168,9 @@ impl<'fd> Builder<'fd> {
     }
 
     /// The cgroup that the child is born in: a directory of a cgroup v2 file system (Linux 5.7).
+    ///
+    /// Memory that the child of `call` or `spawn` uses is charged to the program's cgroup all the same, as it is the program's
+    /// memory. CPU time, tasks and I/O are the child's.
     ///
     /// ```no_run
     /// use clone_trampoline::Builder;
@@ -293,10 +297,6 @@ impl<'fd> Builder<'fd> {
         }
         if !self.maps.is_empty() && !flags.contains(CloneFlags::NEWUSER) {
             return Err(refuse("a uid_map or gid_map needs NEWUSER"));
-        }
-        // The thread that writes them must know the child by a pid.
-        if flags.contains(CloneFlags::NEWPID) && !self.maps.are_the_callers() {
-            return Err(refuse("with NEWPID the maps can have the caller's own uid and gid alone"));
         }
         if let Some(conflict) = Conflict::find(flags, exit_signal, call_for(flags)) {
             return Err(refuse(conflict.message()));

@@ -23,8 +23,8 @@ impl Builder<'_> {
     /// # Ends
     ///
     /// If `f` neither returns nor panics, the program ends as it does when a thread does the same: with
-    /// the status that the child exited with, or, if the child is killed or executes another program,
-    /// by `SIGABRT` after a line on stderr.
+    /// the status that the child exited with. If the child is killed, executes another program, or has its
+    /// status taken by somebody else, the program ends by `SIGABRT` after a line on stderr.
     ///
     /// # Errors
     ///
@@ -64,7 +64,8 @@ impl Builder<'_> {
         }
         let mut task = Task::new(|_| f(), self.maps.clone(), self.assume_no_threads, false);
         let stack = if is_alone() {
-            // Nobody else is there for this thread's signals, and none that has to wait for it.
+            // There is no other thread that could take the signals which waiting otherwise blocks, and none that set*id
+            // would make wait.
             args.flags |= CloneFlags::VFORK.bits();
             Stack::Callers
         } else {

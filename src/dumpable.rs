@@ -1,16 +1,17 @@
-//! Changed credentials make the memory of a task undumpable: no core dumps, and root's files in /proc. Where children
-//! share memory, that is their parent's as well. So it is put right when the last of them is gone; while one lives, it may
-//! have another user's ids, and nobody of that user may trace it.
+//! When a task changes its credentials, the kernel makes its memory undumpable: no core dumps, and its files in /proc belong
+//! to root. With shared memory that hits the parent, too. So it is put right when the last child is gone, and not before: a
+//! child with another user's ids must not be traceable by that user.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// The children that share this memory. Atomics and no lock, so that a fork(3) at any moment leaves none locked.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
-/// Whether the memory was dumpable before one of them changed its credentials.
-static LOST: AtomicBool = AtomicBool::new(false);
+/// The ids that the program had when one of them changed its own, if the memory was dumpable before.
+static LOST: AtomicU64 = AtomicU64::new(NOT_LOST);
+const NOT_LOST: u64 = u64::MAX;
 
 /// PR_GET_DUMPABLE: 1 where the memory may be dumped by its user.
 pub(crate) fn is_dumpable() -> bool {
@@ -23,16 +24,24 @@ fn set(dumpable: c_int) {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, dumpable) };
 }
 
+/// The effective ids of the calling thread.
+fn ids() -> u64 {
+    // SAFETY: no arguments to get wrong.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    u64::from(uid) << 32 | u64::from(gid)
+}
+
 /// One child, from before it is made until it is gone.
 #[derive(Debug)]
 pub(crate) struct Dumpable {
-    before: bool,
+    /// The parent's ids, if its memory was dumpable.
+    before: Option<u64>,
 }
 
 impl Dumpable {
     pub(crate) fn watch() -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        Self { before: is_dumpable() }
+        Self { before: is_dumpable().then(ids) }
     }
 
     /// In the child, at its end: whether its credentials have changed. The kernel clears the one with the other.
@@ -43,17 +52,25 @@ impl Dumpable {
         signal == 0
     }
 
+    /// In the parent, when the child is gone. A program that has changed its own ids meanwhile stays as it is: its memory
+    /// may hold what its new user must not see.
     pub(crate) fn restore(self, lost: bool) {
-        if lost && self.before {
-            LOST.store(true, SeqCst);
+        if let (true, Some(ids)) = (lost, self.before) {
+            LOST.store(ids, SeqCst);
         }
-        if CHILDREN.fetch_sub(1, SeqCst) == 1 && LOST.swap(false, SeqCst) {
+        CHILDREN.fetch_sub(1, SeqCst);
+        while CHILDREN.load(SeqCst) == 0 {
+            let lost = LOST.swap(NOT_LOST, SeqCst);
+            if lost == NOT_LOST || lost != ids() {
+                break;
+            }
             set(1);
             // A child that was made meanwhile may have other credentials by now. The last one puts it right.
-            if CHILDREN.load(SeqCst) != 0 {
-                set(0);
-                LOST.store(true, SeqCst);
+            if CHILDREN.load(SeqCst) == 0 {
+                break;
             }
+            set(0);
+            LOST.store(lost, SeqCst);
         }
     }
 }

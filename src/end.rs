@@ -71,8 +71,10 @@ impl End {
         let options = if alone { libc::__WCLONE } else { libc::__WCLONE | libc::WNOHANG };
         loop {
             match wait(pid, options) {
+                // A tracee, which the program itself traces, stops where it executes a program.
+                Ok(Some(status)) if status.stopped_signal().is_some() => return Self::Executed,
                 Ok(Some(status)) => return Self::Status(status),
-                // Its first thread has ended, and another one has not, or is about to execute a program.
+                // Its first thread has ended and another one has not. That one may still execute a program.
                 Ok(None) => pause.sleep(),
                 Err(_) if wait(pid, libc::WNOHANG).is_ok() => return Self::Executed,
                 Err(_) => return Self::Stolen,

@@ -21,6 +21,8 @@ pub enum Stage {
     SharedMemory,
     /// Starting the thread that waits for a spawned task.
     Thread,
+    /// Blocking the signals of the thread that waits, and taking its alternate signal stack.
+    Signals,
     /// Handing over the thread's area of restartable sequences, rseq(2).
     Rseq,
     /// clone(2).
@@ -49,6 +51,7 @@ impl fmt::Display for Stage {
             Stage::Flags => "flags",
             Stage::SharedMemory => "shared memory",
             Stage::Thread => "thread",
+            Stage::Signals => "signals",
             Stage::Rseq => "rseq",
             Stage::Clone => "clone",
             Stage::Clone3 => "clone3",

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::start::{Stack, start};
+use crate::start::{Stack, explain, start};
 use crate::{Builder, CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_long, c_void};
 use std::io;
@@ -63,7 +63,11 @@ impl Builder<'_> {
         if args.flags == 0 {
             // SAFETY: libc's fork; the closure is the caller's promise.
             return match unsafe { libc::fork() } {
-                -1 => Err(Error::from_io(Stage::Fork, &io::Error::last_os_error())),
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    let hint = explain(CloneFlags::empty(), error.raw_os_error().unwrap_or(0));
+                    Err(Error::from_io(Stage::Fork, &error).with_hint(hint))
+                }
                 0 => {
                     // SAFETY: the copy of the option above.
                     unsafe { live::<F>(f) };
@@ -87,7 +91,7 @@ impl Builder<'_> {
         if pidfd >= 0 {
             // SAFETY: the kernel has opened it, and nobody else knows of it.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            return Ok(Child { pid, pidfd: Some(pidfd), status: None });
+            return Ok(Child { pid, pidfd: Some(pidfd), gone: false, status: None });
         }
         // Not asked for, or not there before Linux 5.2.
         Child::of_fork(pid, self.pidfd)
@@ -169,13 +173,15 @@ fn cached_tid() -> Option<*mut c_int> {
 pub struct Child {
     pid: libc::pid_t,
     pidfd: Option<OwnedFd>,
-    /// Some once it has been waited for; then the pid may be another's.
+    /// It was waited for by somebody else before there was a pidfd. The pid may be another process's.
+    gone: bool,
+    /// Some once it has been waited for. Then the pid may be another process's, too.
     status: Option<ExitStatus>,
 }
 
 impl Child {
     fn of_fork(pid: libc::pid_t, pidfd: bool) -> Result<Self, Error> {
-        let mut child = Self { pid, pidfd: None, status: None };
+        let mut child = Self { pid, pidfd: None, gone: false, status: None };
         if !pidfd {
             return Ok(child);
         }
@@ -185,6 +191,7 @@ impl Child {
             let error = io::Error::last_os_error();
             // With SIGCHLD ignored, or a thread that waits for any child, it may have come to its end and be gone.
             if child.is_there().is_err() {
+                child.gone = true;
                 return Ok(child);
             }
             _ = child.kill();
@@ -193,15 +200,18 @@ impl Child {
         }
         // SAFETY: a new file descriptor.
         child.pidfd = Some(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
-        // Then the pid may be another process's already.
+        // If the child was gone before pidfd_open, this descriptor may be another process's.
         if child.is_there().is_err() {
-            child.pidfd = None;
+            (child.pidfd, child.gone) = (None, true);
         }
         Ok(child)
     }
 
     /// waitid(2), by the pidfd if there is one; None if the child has not ended.
     fn wait_id(&self, options: c_int) -> io::Result<Option<ExitStatus>> {
+        if self.gone {
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
         let (mut kind, mut id) = match &self.pidfd {
             Some(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t),
             None => (libc::P_PID, self.pid as libc::id_t),
@@ -229,13 +239,14 @@ impl Child {
                 ExitStatus::from_raw(match info.si_code {
                     libc::CLD_EXITED => (status & 0xff) << 8,
                     libc::CLD_DUMPED => status | 0x80,
+                    libc::CLD_TRAPPED | libc::CLD_STOPPED => (status & 0xff) << 8 | 0x7f,
                     _ => status,
                 })
             }));
         }
     }
 
-    /// Whether it has not been waited for, by nobody.
+    /// Whether nobody has waited for it yet.
     fn is_there(&self) -> io::Result<()> {
         self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
     }
@@ -252,16 +263,15 @@ impl Child {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Waits until the child has ended.
+    /// Waits until the child has ended. A child that this program traces, by ptrace(2), has ended only if the status is not
+    /// that of a stop, as with waitpid(2).
     ///
     /// # Errors
     ///
     /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        if self.status.is_none() {
-            self.status = self.wait_id(0)?;
-        }
-        Ok(self.status.expect("it has ended, as there was no WNOHANG"))
+        let status = self.wait_or_look(0)?;
+        Ok(status.expect("it has ended, as there was no WNOHANG"))
     }
 
     /// The status if the child has ended, without waiting.
@@ -270,10 +280,16 @@ impl Child {
     ///
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        if self.status.is_none() {
-            self.status = self.wait_id(libc::WNOHANG)?;
+        self.wait_or_look(libc::WNOHANG)
+    }
+
+    fn wait_or_look(&mut self, options: c_int) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_some() {
+            return Ok(self.status);
         }
-        Ok(self.status)
+        let status = self.wait_id(options)?;
+        self.status = status.filter(|status| status.stopped_signal().is_none());
+        Ok(status)
     }
 
     /// Kills the child with `SIGKILL`; it has to be waited for all the same. Does nothing if it has

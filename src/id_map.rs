@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -92,26 +93,26 @@ impl IdMaps {
     }
 }
 
-/// A process, by its folder in /proc: that of the task that has opened it, whatever /proc calls it. A pid would name
-/// another process where /proc is another pid namespace's.
+/// A process, held by its open folder in /proc. Its own pid could name another process there, where /proc is another pid
+/// namespace's.
 #[derive(Debug)]
 pub(crate) struct Process {
     folder: File,
-    /// Its pid, if /proc is of its own pid namespace.
-    pid: Option<u32>,
+    /// What /proc calls it: a number.
+    name: PathBuf,
 }
 
 impl Process {
     /// The calling one's.
     fn own() -> Result<Self, Error> {
-        let folder = File::open("/proc/self").map_err(|error| {
-            let hint = Some("maps of ids are written in /proc: is it mounted?");
-            Error::from_io(Stage::UidMap, &error).with_hint(hint)
-        })?;
-        let pid = std::process::id();
-        let named =
-            fs::read_link("/proc/self").is_ok_and(|name| name.as_os_str() == pid.to_string().as_str());
-        Ok(Self { folder, pid: named.then_some(pid) })
+        let opened = File::open("/proc/self").and_then(|folder| Ok((folder, fs::read_link("/proc/self")?)));
+        match opened {
+            Ok((folder, name)) => Ok(Self { folder, name }),
+            Err(error) => {
+                let hint = Some("maps of ids are written in /proc: is it mounted?");
+                Err(Error::from_io(Stage::UidMap, &error).with_hint(hint))
+            }
+        }
     }
 
     fn write_map(&self, stage: Stage, lines: &[Line]) -> Result<(), Error> {
@@ -121,12 +122,11 @@ impl Process {
         if text.is_empty() { Ok(()) } else { self.write(stage, text.as_bytes()) }
     }
 
-    /// Whether there is such a program, and it has written the map.
+    /// Whether there is such a program, and it has written the map. It opens the process by what /proc calls it.
     fn has_been_written_by(&self, helper: &str, lines: &[Line]) -> bool {
-        let Some(pid) = self.pid else { return false };
         let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
         let mut command = Command::new(helper);
-        command.arg(pid.to_string()).args(numbers.map(|number| number.to_string()));
+        command.arg(&self.name).args(numbers.map(|number| number.to_string()));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
@@ -147,10 +147,6 @@ impl Process {
             Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
                 "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \
                  with capabilities, or has asked for it by prctl(PR_SET_DUMPABLE)",
-            ),
-            Some(libc::EPERM | libc::EACCES) if self.pid.is_none() => Some(
-                "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there; newuidmap and newgidmap \
-                 are not asked, because /proc is of another pid namespace",
             ),
             Some(libc::EPERM | libc::EACCES) => Some(
                 "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \

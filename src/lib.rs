@@ -51,7 +51,8 @@
 //! | `fork` | copied | beside the caller | an exit status | `unsafe` |
 //!
 //! `call` is a function call whose body runs in a process of its own: with namespaces, a cgroup, a
-//! working directory that are not the caller's. Nothing is sent, copied or allocated. Two things make `call` and `spawn`
+//! working directory that are not the caller's. Nothing is sent or copied, and without maps of ids nothing is
+//! allocated. Two things make `call` and `spawn`
 //! sound. A child that shares memory has the TLS of a thread that waits meanwhile. And if the child ends in a way that a
 //! thread cannot end, the program ends with it.
 //!
@@ -85,40 +86,41 @@
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
 //! | `pthread_kill` of a thread of the parent | glibc: `ESRCH` |
 //! | What else goes by `pthread_self` (affinity, scheduling) | acts on the waiting thread |
-//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads. Until the last child is gone, the program is not dumpable |
-//! | musl: set*id of another thread | waits for the end of every `call` and `spawn` |
+//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads. Until the last child is gone, the program is not dumpable. It stays so if a thread of the child has called set*id, or in a copy that fork(2) has made while the child ran |
+//! | `PR_SET_DUMPABLE` 0, set outside while a child runs that has changed its ids | is 1 again when the child is gone (from the source of `dumpable.rs`) |
+//! | musl: set*id of another thread | waits for the end of every `call` and `spawn`. Meanwhile a closure that makes, ends or joins a thread waits for ever |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the waiting thread; the program ends by `SIGABRT` without a line |
 //! | A signal to the process group (Ctrl-C) | is handled once by the program, and once by each child |
-//! | The same with handlers of the child's own (`CLEAR_SIGHAND`, `share_sighand(false)`) | kills the child by its default action, and with it the program, whose handler meant to go on |
-//! | A handler that a library installs inside, with handlers of the child's own | the library remembers it in memory, and it is nowhere |
+//! | The same where the child lacks the program's handler (`CLEAR_SIGHAND`; with `share_sighand(false)` one that was installed outside after the child's birth) | kills the child, and with it the program, although the program has a handler |
+//! | A handler that a library installs inside, with handlers of the child's own | is gone outside, while the library remembers it in memory. glibc does so with pthread_cancel(3): the next cancel outside kills the program |
 //! | A pid that a library remembers to notice a fork | is another one inside: used first on one side, the library refuses on the other |
-//! | What std or a library finds out inside, and remembers (a system call that a filter of the child's refuses) | holds outside, too |
+//! | What std or a library finds out inside, and remembers (a system call that a filter of the child's refuses) | holds outside, too (seen with std and statx(2)) |
 //! | Thread-locals of a spawned closure | are dropped outside: after the child, in the parent's process and namespaces |
 //! | Timers, alarm(2), getrusage(2), CPU clocks, counters of perf_event_open(2) | are the child's: a timer made inside is another timer's id outside |
-//! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest |
+//! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest (from the kernel's source: `io_uring_files_cancel`) |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
-//! | A filter that refuses unshare(2), where /proc is not mounted either | an exit(0) of a thread that the closure left, after its value, cannot be told from a usual end (from the source of `alone.rs`) |
-//! | A program that a thread executes which the closure has left | is not killed with this program |
+//! | A filter that refuses unshare(2), where /proc is not mounted either | an exit(0) of a thread that the closure left, after its value, is taken for a usual end: memory that the thread used may be freed too early (from the source of `alone.rs`) |
+//! | A program that is executed by a thread that the closure left | ends this program, and runs on |
 //! | A call that is refused for a pid namespace, where /proc is not mounted | ignores `SIGCHLD` for some microseconds: a child that ends then leaves no status |
 //! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source: `de_thread` gives it the tid that the child looks for) |
 //! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source: `zap_threads`) |
 //!
 //! In a `call` of a program that has one thread, the caller sleeps uninterruptibly: Ctrl-Z stops the closure, the shell is
 //! not told, and it takes somebody's `SIGCONT` to go on (tests/safe/signals.rs). In a program of several threads, the
-//! caller of `call` takes no signals, and other threads do. Long or interactive work belongs in `spawn`, and so does work
+//! caller of `call` takes no signals: other threads do, and a signal that they all block waits for the end of the call. Long or interactive work belongs in `spawn`, and so does work
 //! inside async code. On aarch64, call it with ZA off.
 //!
 //! ## System calls
 //!
-//! In this order, on the way that goes well; rseq(2) only where libc uses it, and for wait4(2) on riscv32, which has
+//! In this order, on the way that goes well and with unshare(2) not refused; rseq(2) only where libc uses it, and for wait4(2) on riscv32, which has
 //! none, waitid(2). A test has a seccomp filter kill what makes others.
 //!
 //! | | caller | child |
 //! | --- | --- | --- |
-//! | the first of the process, once | clone, wait4 | unshare, getppid, exit |
-//! | `call`, one thread | readlink, gettid, unshare, prctl, rseq, clone, *sleeps*, rseq, wait4 | prctl, getppid, tgkill, rseq, *closure*, unshare, prctl, rseq, exit |
-//! | `call`, several | readlink, gettid, unshare, prctl, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
-//! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), prctl, rt_sigprocmask, sigaltstack, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
+//! | the first of the process, once | readlink, clone, wait4 | getppid, exit |
+//! | `call`, one thread | readlink, gettid, unshare, prctl, geteuid, getegid, rseq, clone, *sleeps*, rseq, wait4 | unshare, prctl, getppid, tgkill, rseq, *closure*, unshare, prctl, rseq, exit |
+//! | `call`, several | readlink, gettid, unshare, rt_sigprocmask, sigaltstack, prctl, geteuid, getegid, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | unshare, sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
+//! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), rt_sigprocmask, sigaltstack, prctl, geteuid, getegid, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | unshare, sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
 //! | `fork` | those of fork(3), pidfd_open, waitid | *closure*, exit_group |
 //! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
 //!

@@ -3,9 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
-use std::io;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
 
 /// For children of the calling thread. None where /proc does not tell: it is not mounted, or Linux is older than 4.12
 /// (pid) or 5.5 (time).
@@ -36,9 +37,8 @@ fn namespace(link: &CStr) -> Option<u64> {
     // SAFETY: a path, and a buffer with its size.
     let length = unsafe { libc::readlink(link.as_ptr(), text.as_mut_ptr().cast(), text.len()) };
     if length < 0 {
-        let is_empty = io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)
-            // SAFETY: a path.
-            && unsafe { libc::faccessat(libc::AT_FDCWD, link.as_ptr(), libc::F_OK, libc::AT_SYMLINK_NOFOLLOW) } == 0;
+        let is_empty = io::Error::last_os_error().kind() == io::ErrorKind::NotFound
+            && fs::symlink_metadata(OsStr::from_bytes(link.to_bytes())).is_ok();
         return is_empty.then_some(EMPTY);
     }
     let digits = text[..length as usize].iter().filter(|byte| byte.is_ascii_digit());

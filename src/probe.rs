@@ -3,12 +3,11 @@
 
 #![allow(unsafe_code)]
 
-use crate::alone::try_asking;
 use crate::end::wait;
 use crate::raw::CloneArgs;
-use crate::start::{Stack, start};
+use crate::start::{OLD_TIME_NAMESPACE, Stack, start};
 use crate::task::{not_shared, pid_namespace};
-use crate::{CloneFlags, Error, pending};
+use crate::{CloneFlags, Error};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -30,7 +29,6 @@ pub(crate) fn memory_is_shared() -> Result<(), Error> {
 fn try_out() -> Result<u8, Error> {
     const UNSEEN: c_int = -1;
     unsafe extern "C" fn see(parent: *mut c_void) -> c_int {
-        try_asking();
         // SAFETY: the parent passes a pointer to its local, and sleeps.
         unsafe { parent.cast::<c_int>().write(libc::getppid()) };
         0
@@ -39,17 +37,17 @@ fn try_out() -> Result<u8, Error> {
     let args = CloneArgs { flags: (CloneFlags::VM | CloneFlags::VFORK).bits(), ..CloneArgs::default() };
     // SAFETY: with VFORK the caller sleeps, so that the child may have its stack and its TLS.
     match unsafe { start(&args, Stack::Callers, see, ptr::from_mut(&mut parent).cast()) } {
-        Ok(pid) => _ = wait(pid, libc::__WALL),
+        Ok(pid) => {
+            let status = wait(pid, libc::__WALL);
+            // It may have been killed before it could write, which is not remembered.
+            if parent == UNSEEN && !matches!(status, Ok(Some(status)) if status.success()) {
+                return Err(not_shared());
+            }
+        }
         Err(error) if error.raw_os_error() == libc::EINVAL => {
-            // Until about 6.2 a kernel's answer while the caller's children are to get another time namespace; else
-            // qemu-user's, which makes a fork only of a child that sends SIGCHLD. Neither is remembered: the first passes.
-            return Err(if pending::time_namespace() == Some(true) {
-                error.with_hint(Some(
-                    "before about Linux 6.2 memory cannot be shared after unshare(2) or setns(2) with a time namespace",
-                ))
-            } else {
-                not_shared()
-            });
+            // qemu-user makes a fork only of a child that sends SIGCHLD. A kernel answers so, until about 6.2, while the
+            // caller's children are to get another time namespace. Neither is remembered, as the latter passes.
+            return Err(if error.hint() == Some(OLD_TIME_NAMESPACE) { error } else { not_shared() });
         }
         Err(error) => return Err(error),
     }

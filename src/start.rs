@@ -6,7 +6,7 @@
 
 use crate::arch::stack_pointer;
 use crate::raw::{ChildFn, CloneArgs, clone_trampoline, clone3_trampoline};
-use crate::{Call, CloneFlags, Error, Stage};
+use crate::{Call, CloneFlags, Error, Stage, pending};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::io;
 use std::ptr;
@@ -40,10 +40,9 @@ pub(crate) fn call_for(flags: CloneFlags) -> Call {
 /// Room for a few frames of our own, and the least that is called a stack.
 pub(crate) const ROOM: usize = 64 * 1024;
 
-/// What a thread that lends its stack keeps of it below its frame: those in which it waits, and the
-/// handlers of two signals that libc keeps for itself, by the kernel's word for the size of their
-/// frames. As little as that: what lies further down is given back to the kernel at a thread's end by
-/// glibc, and has to be faulted in again by the next.
+/// How much of its own stack, below its frame, a waiting thread keeps: room for the frames in which it waits, and for the
+/// handlers of the two signals that glibc keeps for itself, by the kernel's word for the size of their frames. No more,
+/// because glibc gives deeper pages back when a thread ends, and the next thread would have to fault them in again.
 fn gap() -> usize {
     // SAFETY: looks into the auxiliary vector. Kernels that do not tell (x86 before Linux 5.14) have no registers that
     // would need more than this.
@@ -57,7 +56,7 @@ fn gap() -> usize {
 /// Where the stack of a task is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stack {
-    /// The caller's, which sleeps (`VFORK`) or has a copy of it.
+    /// The caller's own: the caller sleeps (`VFORK`), or the child has a copy of the memory.
     Callers,
     /// What lies of the caller's below the frames in which it waits.
     BelowCaller,
@@ -81,7 +80,7 @@ pub(crate) unsafe fn start(
     let here = stack_pointer();
     match stack {
         Stack::Callers => {}
-        // The kernel is told a size that it only adds up.
+        // Any size will do: the kernel only adds it to the address.
         Stack::BelowCaller => {
             args.stack = here.saturating_sub(gap() + ROOM) as u64;
             args.stack_size = ROOM as u64;
@@ -128,7 +127,7 @@ pub(crate) unsafe fn start(
 }
 
 /// What the errno of either call hides.
-fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
+pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
     let clone3 = NEEDS_CLONE3.iter().find(|(flag, _)| flags.contains(*flag)).map(|(_, hint)| *hint);
     match errno {
         libc::EPERM if flags.contains(CloneFlags::NEWUSER) => Some(
@@ -145,12 +144,19 @@ fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
             "if memory is not short: the init of the pid namespace that the caller entered by \
              unshare(2) or setns(2) has ended, so that nothing can be started there",
         ),
+        libc::EINVAL if flags.contains(CloneFlags::VM) && pending::time_namespace() == Some(true) => {
+            Some(OLD_TIME_NAMESPACE)
+        }
         libc::EAGAIN => Some("RLIMIT_NPROC, the cgroup's pids.max or kernel.threads-max is reached"),
         _ if flags.contains(CloneFlags::INTO_CGROUP) && cgroup_hint(errno).is_some() => cgroup_hint(errno),
         libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG => clone3,
         _ => None,
     }
 }
+
+/// What `EINVAL` means while the caller's children are to get another time namespace.
+pub(crate) const OLD_TIME_NAMESPACE: &str =
+    "before about Linux 6.2 memory cannot be shared after unshare(2) or setns(2) with a time namespace";
 
 /// cgroups(7), and `cgroup_css_set_fork` of the kernel.
 fn cgroup_hint(errno: c_int) -> Option<&'static str> {

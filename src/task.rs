@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::alone::is_alone;
+use crate::alone::Alone;
 use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
 use crate::end::{End, Pause, end_like, wait};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// What the two sides share, in the parent's frame. The child's alone while it lives.
+/// What parent and child share. It lies in the parent's frame, and only the child touches it while the child lives.
 pub(crate) struct Task<F, R> {
     /// The thread that starts it.
     parent: libc::pid_t,
@@ -40,16 +40,16 @@ pub(crate) struct Task<F, R> {
     handlers: Option<LibcHandlers>,
     /// Where the kernel stores the pidfd, if one is asked for.
     pidfd: Option<c_int>,
-    /// None from the moment the child takes it.
+    /// The closure, until the child takes it.
     f: Option<F>,
     refusal: Option<Error>,
-    /// What the end of a child that has refused may change, if it was the init of a pid namespace: the
-    /// kernel then ignores SIGCHLD, in the table of handlers that the two share.
+    /// The parent's action for SIGCHLD, which it restores after a child that has refused. When the init of a pid namespace
+    /// ends, the kernel ignores SIGCHLD in its table of handlers, and the two share that.
     sigchld: Option<libc::sigaction>,
     result: Option<thread::Result<R>>,
     /// The result is there, and the child's first thread is its last one: nothing but its own return can end it now.
     returned: bool,
-    /// The child's credentials have changed.
+    /// The child's first thread has changed its credentials.
     undumpable: bool,
 }
 
@@ -75,8 +75,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
     }
 
-    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` is told its pid, and uses no
-    /// TLS.
+    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` gets its pid. It
+    /// must not use the TLS, which is the child's by then.
     ///
     /// # Safety
     ///
@@ -102,13 +102,17 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     }
 
     /// The same, without a thread that writes the maps.
+    ///
+    /// # Safety
+    ///
+    /// That of [`run`](Self::run).
     unsafe fn run_alone(
         &mut self,
         args: &CloneArgs,
         stack: Stack,
         born: impl FnOnce(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
-        // A child that is the first in a pid namespace cannot be a trial: its end is the namespace's.
+        // No trial with `assume_no_threads`: its child could be the first process of a pid namespace, which would end with it.
         if !self.assume_no_threads {
             memory_is_shared()?;
         }
@@ -120,7 +124,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             args.flags |= CloneFlags::PIDFD.bits();
             args.pidfd = ptr::from_mut(pidfd).expose_provenance() as u64;
         }
-        // With VFORK the kernel wakes this thread, else by this word: when the child no longer has this memory.
+        // With VFORK the kernel wakes this thread when the child has let go of the memory. Otherwise it clears this word
+        // then, and wakes who waits for that.
         let vfork = args.flags & CloneFlags::VFORK.bits() != 0;
         let alive = AtomicU32::new(u32::from(!vfork));
         if !vfork {
@@ -128,9 +133,10 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             args.child_tid = alive.as_ptr().expose_provenance() as u64;
         }
 
+        let lent = if vfork { Ok(None) } else { Signals::lend().map(Some) };
+        let signals = lent.map_err(|error| Error::from_io(Stage::Signals, &error))?;
+        self.signals = signals;
         let dumpable = Dumpable::watch();
-        self.signals = (!vfork).then(Signals::lend);
-        let signals = self.signals;
         let handed_over = self.rseq.map_or(Ok(()), Rseq::unregister);
         let started = match handed_over {
             // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
@@ -182,16 +188,17 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         let task = unsafe { &mut *task.cast::<Self>() };
         // SAFETY: the kernel has opened it for this task, and nobody else knows of it.
         let pidfd = task.pidfd.filter(|&fd| fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        let alone = Alone::look();
         if let Err(error) = task.prepare() {
             task.refusal = Some(error);
             return 0;
         }
         if let Some(f) = task.f.take() {
-            // What the closure leaves broken is its caller's to see: the panic goes on there.
+            // The panic goes on in the caller, who then sees what the closure has left half done.
             task.result = Some(catch_unwind(AssertUnwindSafe(|| f(pidfd))));
-            // Threads that the closure has left may still end this process, and not by returning.
+            // Threads that the closure has left behind could still end this process, by exit or execve.
             let mut pause = Pause::new();
-            while !is_alone() {
+            while !alone.is_true() {
                 pause.sleep();
             }
             task.undumpable = Dumpable::is_lost();
@@ -246,13 +253,13 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             let mut action = MaybeUninit::uninit();
             // SAFETY: a place for the action.
             self.sigchld = unsafe {
-                libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr());
-                Some(action.assume_init())
+                (libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0)
+                    .then(|| action.assume_init())
             };
             return Err(pid_namespace());
         }
-        // The parent may have ended, or executed another program, before the prctl: then that thread is
-        // none of the process whose child this is.
+        // If the parent ended or executed another program before the prctl, the process whose child this is now has no
+        // thread with that tid.
         // SAFETY: signal 0 is only looked up.
         let gone = unsafe { libc::syscall(libc::SYS_tgkill, ppid, self.parent, 0) } == -1
             && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
@@ -295,16 +302,21 @@ struct Signals {
 
 impl Signals {
     /// Takes them from the calling thread.
-    fn lend() -> Self {
+    fn lend() -> io::Result<Self> {
         let mut mask = MaybeUninit::uninit();
         let mut stack = MaybeUninit::uninit();
         let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        let all = lent_signals();
         // SAFETY: places for what is stored. The alternate stack is the child's from now on, and no handler's here.
         unsafe {
-            set_mask(&all, mask.as_mut_ptr());
-            libc::sigaltstack(&none, stack.as_mut_ptr());
-            Self { mask: mask.assume_init(), stack: stack.assume_init() }
+            set_mask(&lent_signals(), mask.as_mut_ptr())?;
+            let mask = mask.assume_init();
+            if libc::sigaltstack(&none, stack.as_mut_ptr()) != 0 {
+                // EPERM: the caller is a handler that runs on it.
+                let error = io::Error::last_os_error();
+                _ = set_mask(&mask, ptr::null_mut());
+                return Err(error);
+            }
+            Ok(Self { mask, stack: stack.assume_init() })
         }
     }
 
@@ -316,21 +328,22 @@ impl Signals {
 
     fn unblock(&self) {
         // SAFETY: the mask that `lend` has read of this thread.
-        unsafe { set_mask(&self.mask, ptr::null_mut()) };
+        _ = unsafe { set_mask(&self.mask, ptr::null_mut()) };
     }
 }
 
 /// What a waiting thread has blocked. glibc's own two signals stay open: set*id of another thread waits until each thread
 /// has handled one, and the handler touches two words of the TLS that nobody else uses. musl's sets errno and puts
-/// itself on a list in the TLS, which is the child's now: there they are blocked, and set*id waits.
+/// itself on a list in the TLS, which is the child's now: there, and in a libc that is neither, they are blocked, and set*id
+/// waits.
 fn lent_signals() -> libc::sigset_t {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: a place for the set, which has a bit for each signal of the kernel. sigfillset(3) leaves out libc's own.
     unsafe {
-        if cfg!(target_env = "musl") {
-            all.as_mut_ptr().write_bytes(0xff, 1);
-        } else {
+        if cfg!(target_env = "gnu") {
             libc::sigfillset(all.as_mut_ptr());
+        } else {
+            all.as_mut_ptr().write_bytes(0xff, 1);
         }
         all.assume_init()
     }
@@ -341,23 +354,25 @@ fn lent_signals() -> libc::sigset_t {
 /// # Safety
 ///
 /// `old` is null or a place for a mask.
-unsafe fn set_mask(new: &libc::sigset_t, old: *mut libc::sigset_t) {
+unsafe fn set_mask(new: &libc::sigset_t, old: *mut libc::sigset_t) -> io::Result<()> {
     // SAFETY: a set of libc's is one of the kernel's, or longer.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(new), old, NSIG / 8);
+    match unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(new), old, NSIG / 8)
+    } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// The handlers of the signals that libc keeps for itself: it installs them once, and remembers in memory that they are
 /// there.
-#[derive(Clone, Copy)]
 struct LibcHandlers([KernelAction; 4]);
 
 /// The kernel's struct sigaction of any architecture.
 type KernelAction = [u64; 16];
 
 impl LibcHandlers {
-    /// The first real-time signal of the kernel, and those that the libc takes away from it: glibc two, musl three.
+    /// The real-time signals that the libc keeps for itself, from 32 up to SIGRTMIN: glibc two, musl three.
     fn signals() -> impl Iterator<Item = c_int> {
         (32..libc::SIGRTMIN()).take(4)
     }

@@ -4,7 +4,7 @@
 use crate::common::{SYS_WAIT4, seccomp};
 use crate::program::{End, Way, passes, program, rounds, runs, shares_memory, spawn_for_ever, until};
 use crate::signals::block;
-use clone_trampoline::{call, spawn};
+use clone_trampoline::{Builder, call, spawn};
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Write;
@@ -206,6 +206,76 @@ fn s1_straggler_executes_another_program() {
     ends(
         "ends::s1_straggler_executes_another_program",
         || straggler(|| panic!("{}", Command::new("/proc/self/exe").arg("--list").exec())),
+        |end| end.is_abort("executed another program"),
+    );
+}
+
+/// The kernel does not answer, and the closure has gone where /proc is not.
+#[test]
+fn s1_straggler_where_nobody_can_be_asked() {
+    if !crate::common::privileged() {
+        return crate::common::skip("chroot(2) takes privileges");
+    }
+    for case in [libc::EPERM, libc::EINVAL] {
+        let test = "ends::s1_straggler_where_nobody_can_be_asked";
+        if !shares_memory() {
+            return;
+        }
+        for way in Way::BOTH {
+            let end = program(test, &format!("{case} {way:?}"), || {
+                let apart = Builder::new().share_fs(false);
+                crate::seccomp::filter(
+                    &[libc::SYS_unshare],
+                    crate::seccomp::errno(case),
+                    crate::seccomp::ALLOW,
+                );
+                let result = way.run_with(&apart, || {
+                    std::os::unix::fs::chroot("/dev/shm").unwrap();
+                    // SAFETY: ends the child.
+                    straggler(|| unsafe { libc::_exit(0) });
+                });
+                eprintln!("the program goes on: {result:?}");
+                exit(77)
+            });
+            if let Some(end) = end {
+                end.is_exit(0);
+            }
+        }
+    }
+}
+
+/// A filter that the closure installs may give any errno.
+#[test]
+fn s1_a_filter_inside_does_not_hide_that_the_child_is_alone() {
+    if !shares_memory() {
+        return;
+    }
+    for case in [libc::EPERM, libc::EINVAL] {
+        passes("ends::s1_a_filter_inside_does_not_hide_that_the_child_is_alone", &format!("{case}"), || {
+            for way in Way::BOTH {
+                let inside = move || {
+                    crate::seccomp::filter(
+                        &[libc::SYS_unshare],
+                        crate::seccomp::errno(case),
+                        crate::seccomp::ALLOW,
+                    )
+                };
+                assert_eq!(way.run(inside), Ok(()));
+            }
+        });
+    }
+}
+
+/// A tracee stops where it executes a program, which is no end by a signal.
+#[test]
+fn s1_exec_of_a_tracee() {
+    ends(
+        "ends::s1_exec_of_a_tracee",
+        || {
+            // SAFETY: no pointers.
+            unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+            panic!("{}", Command::new("/proc/self/exe").arg("--list").exec())
+        },
         |end| end.is_abort("executed another program"),
     );
 }

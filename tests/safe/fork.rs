@@ -166,6 +166,41 @@ fn what_has_a_pidfd_acts_by_it() {
     });
 }
 
+/// A stop is no end: the child can still be killed.
+#[test]
+fn a_traced_child_that_stops_has_not_ended() {
+    // SAFETY: the closure takes no lock.
+    let mut child = unsafe {
+        fork(|| {
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            libc::raise(libc::SIGUSR1);
+            7
+        })
+    }
+    .unwrap();
+    assert_eq!(child.wait().unwrap().stopped_signal(), Some(libc::SIGUSR1));
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+}
+
+/// The handle of a child that was gone before there was a pidfd, and a stranger with its pid.
+fn strangers_are_left_alone(gone: &mut Child) {
+    _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.pid() - 1).to_string());
+    // SAFETY: the closure takes no lock.
+    let mut stranger = unsafe {
+        Builder::new().without_pidfd().fork(|| {
+            libc::pause();
+            8
+        })
+    }
+    .unwrap();
+    assert_eq!(gone.kill().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    assert_eq!(gone.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    assert!(stranger.try_wait().unwrap().is_none());
+    stranger.kill().unwrap();
+    _ = stranger.wait();
+}
+
 /// With SIGCHLD ignored a child may be gone before its pidfd is opened, which is no failure.
 #[test]
 fn a_child_that_is_gone_already_is_no_error() {
@@ -176,6 +211,9 @@ fn a_child_that_is_gone_already_is_no_error() {
             // SAFETY: the closure takes no lock.
             let mut child = unsafe { fork(|| 3) }.unwrap();
             assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            if child.pidfd().is_none() {
+                strangers_are_left_alone(&mut child);
+            }
         }
     });
 }

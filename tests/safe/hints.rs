@@ -39,6 +39,10 @@ fn a_limit_of_tasks() {
             assert_eq!(error.raw_os_error(), libc::EAGAIN, "{error}");
             assert!(error.hint().unwrap().contains("RLIMIT_NPROC"), "{error}");
         }
+        // SAFETY: the closure takes no lock.
+        let error = unsafe { clone_trampoline::fork(|| 0) }.unwrap_err();
+        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Fork, libc::EAGAIN));
+        assert!(error.hint().unwrap().contains("RLIMIT_NPROC"), "{error}");
     });
 }
 

@@ -186,6 +186,49 @@ fn set_id_by_another_thread_waits_for_the_child() {
     }
 }
 
+/// And it holds the lock of musl's threads meanwhile.
+#[test]
+#[cfg(target_env = "musl")]
+fn set_id_by_another_thread_and_a_thread_inside_wait_for_each_other() {
+    use std::os::unix::process::ExitStatusExt;
+    if !shares_memory() {
+        return;
+    }
+    for way in Way::BOTH {
+        let case = format!("{way:?}");
+        let end = program(
+            "limits::set_id_by_another_thread_and_a_thread_inside_wait_for_each_other",
+            &case,
+            || {
+                static INSIDE: AtomicBool = AtomicBool::new(false);
+                let pid = std::process::id() as i32;
+                let other = thread::spawn(|| {
+                    until("the child", || INSIDE.load(Ordering::SeqCst));
+                    // SAFETY: no pointers.
+                    unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
+                });
+                // Time in which nothing comes to its end.
+                let killer = thread::spawn(move || {
+                    until("the child", || INSIDE.load(Ordering::SeqCst));
+                    thread::sleep(Duration::from_millis(600));
+                    // SAFETY: the program's own pid.
+                    unsafe { libc::kill(pid, libc::SIGKILL) };
+                });
+                _ = way.run(|| {
+                    INSIDE.store(true, Ordering::SeqCst);
+                    // until set*id has begun
+                    thread::sleep(Duration::from_millis(200));
+                    thread::spawn(|| ()).join().unwrap();
+                });
+                drop((other, killer));
+            },
+        );
+        if let Some(end) = end {
+            assert_eq!(end.status.signal(), Some(libc::SIGKILL), "{end:?}");
+        }
+    }
+}
+
 /// The end of a call waits for threads that its closure left, as S8 says: a pool never ends.
 #[test]
 fn a_thread_that_never_ends_is_waited_for() {

@@ -97,6 +97,27 @@ fn ranges_without_privileges_are_asked_of_newuidmap() {
     });
 }
 
+/// The child's pid in the new namespace is 1, and /proc calls it otherwise.
+#[test]
+fn ranges_go_with_a_pid_namespace() {
+    if !shares_memory() {
+        return;
+    }
+    if ids().0 != 0 {
+        return skip("ranges take CAP_SETUID");
+    }
+    let builder =
+        Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID).uid_map(0, 0, 10).gid_map(0, 0, 10);
+    // SAFETY: the closure makes no thread.
+    let builder = unsafe { builder.assume_no_threads() };
+    for way in Way::BOTH {
+        let inside = way
+            .run_with(&builder, || (std::process::id(), fs::read_to_string("/proc/self/uid_map").unwrap()));
+        let Some((pid, map)) = allowed(inside) else { return };
+        assert_eq!((pid, map.split_whitespace().collect()), (1, vec!["0", "0", "10"]), "{way:?}");
+    }
+}
+
 #[test]
 fn the_stage_that_failed_is_named() {
     if !shares_memory() {
@@ -170,6 +191,62 @@ fn the_program_is_as_dumpable_as_before() {
 const SETRESUID: libc::c_long = libc::SYS_setresuid32;
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 const SETRESUID: libc::c_long = libc::SYS_setresuid;
+
+/// A program that gives up its own ids meanwhile holds what its new user must not see. Where the libc is musl, that waits for
+/// the child.
+#[test]
+#[cfg(not(target_env = "musl"))]
+fn a_program_that_changes_its_ids_stays_undumpable() {
+    if !shares_memory() {
+        return;
+    }
+    if !crate::common::can_give_up_root() {
+        return skip("another uid takes CAP_SETUID");
+    }
+    passes("maps::a_program_that_changes_its_ids_stays_undumpable", "spawn", || {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel::<()>();
+        let change = |id: u32| {
+            // SAFETY: no pointers. The system call, as above.
+            assert_eq!(unsafe { libc::syscall(SETRESUID, id, id, id) }, 0);
+        };
+        let child = clone_trampoline::spawn(move || {
+            change(65_533);
+            begun.send(()).unwrap();
+            _ = wait.recv();
+        });
+        begins.recv().unwrap();
+        // SAFETY: no pointers.
+        assert_eq!(unsafe { libc::setresuid(65_532, 65_532, 65_532) }, 0);
+        drop(go);
+        child.unwrap().join().unwrap();
+        assert!(!is_dumpable());
+    });
+}
+
+/// The kernel tells of a change by the task that makes it, and the child's first thread is asked alone.
+#[test]
+fn a_change_of_ids_by_a_thread_inside_stays() {
+    if !shares_memory() {
+        return;
+    }
+    if !crate::common::can_give_up_root() {
+        return skip("another uid takes CAP_SETUID");
+    }
+    for way in Way::BOTH {
+        passes("maps::a_change_of_ids_by_a_thread_inside_stays", &format!("{way:?}"), || {
+            let inside = || {
+                let change = std::thread::spawn(|| {
+                    // SAFETY: no pointers.
+                    unsafe { libc::syscall(SETRESUID, 65_533, 65_533, 65_533) }
+                });
+                change.join().unwrap()
+            };
+            assert_eq!(way.run(inside), Ok(0));
+            assert!(!is_dumpable());
+        });
+    }
+}
 
 /// A program that is not dumpable does not own its files in /proc.
 #[test]

@@ -8,16 +8,16 @@ use std::ffi::c_long;
 use std::fs::File;
 use std::os::fd::AsFd;
 
-const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+pub(crate) const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
-fn errno(errno: i32) -> u32 {
+pub(crate) fn errno(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
 // seccompiler has no 32-bit architecture, and libseccomp is C that every cross build would have to find.
 /// From here on these system calls of this process get `action`, and all others `otherwise`.
-fn filter(calls: &[c_long], action: u32, otherwise: u32) {
+pub(crate) fn filter(calls: &[c_long], action: u32, otherwise: u32) {
     let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)]; // seccomp_data.nr
     for &call in calls {
@@ -147,13 +147,15 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
 }
 
 /// What the tables below begin with: the trial of the first call, and a child's own start and end.
-const CHILD: [c_long; 14] = [
+const CHILD: [c_long; 16] = [
     READLINK,
     libc::SYS_gettid,
     libc::SYS_rt_sigprocmask,
     libc::SYS_sigaltstack,
     libc::SYS_futex,
     libc::SYS_unshare,
+    GETEUID,
+    GETEGID,
     SYS_RSEQ,
     libc::SYS_clone,
     SYS_WAIT4,
@@ -183,6 +185,12 @@ const THREAD: &[c_long] = &[
     // std's channel, before it sleeps
     libc::SYS_sched_yield,
 ];
+
+// 32-bit architectures that had 16-bit uids have a second one.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_getegid as GETEGID, SYS_geteuid as GETEUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{SYS_getegid32 as GETEGID, SYS_geteuid32 as GETEUID};
 
 /// readlink(3), which newer architectures do by another system call.
 #[cfg(not(any(
