@@ -97,7 +97,7 @@
 //! | What std or a library finds out inside, and remembers (a system call that a filter of the child's refuses) | holds outside, too (seen with std and statx(2)) |
 //! | Thread-locals of a spawned closure | are dropped outside: after the child, in the parent's process and namespaces |
 //! | Timers, alarm(2), getrusage(2), CPU clocks, counters of perf_event_open(2) | are the child's: a timer made inside is another timer's id outside |
-//! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest (from the kernel's source: `io_uring_files_cancel`) |
+//! | An io_uring request submitted inside that waits for its file | is cancelled (`ECANCELED`), which shows when the file is ready at the latest |
 //! | An allocator with an rseq area of its own | loses increments of its per-CPU counters: only libc's area is handed over (as the kernel drops it) |
 //! | A filter that refuses unshare(2), where /proc is not mounted either | an exit(0) of a thread that the closure left, after its value, is taken for a usual end: memory that the thread used may be freed too early (from the source of `alone.rs`) |
 //! | A program that is executed by a thread that the closure left | ends this program, and runs on |

@@ -81,15 +81,15 @@ fn a_small_stack_is_as_large_as_asked() {
     }
     const SIZE: usize = 256 * 1024;
     let used = Builder::new().stack_size(SIZE).spawn(|| {
-        let local = std::hint::black_box(1_u8);
-        let here = (&raw const local).expose_provenance();
-        for distance in (4096..SIZE - 16 * 1024).step_by(1024) {
-            // SAFETY: the unused part of this stack.
-            unsafe { std::ptr::with_exposed_provenance_mut::<u8>(here - distance).write_volatile(2) };
+        let mut room = std::mem::MaybeUninit::<[u8; SIZE - 16 * 1024]>::uninit();
+        let start = std::hint::black_box(room.as_mut_ptr().cast::<u8>());
+        for distance in (0..SIZE - 16 * 1024).step_by(1024) {
+            // SAFETY: inside of the room.
+            unsafe { start.add(distance).write_volatile(2) };
         }
-        local
+        5
     });
-    assert_eq!(used.unwrap().join().unwrap(), 1);
+    assert_eq!(used.unwrap().join().unwrap(), 5);
     // None is too small.
     let handle = Builder::new().stack_size(0).spawn(|| String::from("5"));
     assert_eq!(handle.unwrap().join().unwrap(), "5");
