@@ -8,6 +8,7 @@
 use crate::arch::NSIG;
 use std::ffi::{c_int, c_ulong};
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
@@ -65,7 +66,7 @@ impl End {
     /// Waits until the whole of the child is gone, its last thread too (S8), or it executes another program.
     ///
     /// It has no exit signal (S5), so that `__WCLONE` sees it. execve(2) makes it a child that sends SIGCHLD, which is
-    /// what a plain waitpid(2) sees. `alone`: its first thread was its last one, so that none is left to execute a program.
+    /// what a plain waitid(2) sees. `alone`: its first thread was its last one, so that none is left to execute a program.
     pub(crate) fn of(pid: libc::pid_t, alone: bool) -> Self {
         let mut pause = Pause::new();
         let options = if alone { libc::__WCLONE } else { libc::__WCLONE | libc::WNOHANG };
@@ -76,11 +77,19 @@ impl End {
                 Ok(Some(status)) => return Self::Status(status),
                 // Its first thread has ended and another one has not. That one may still execute a program.
                 Ok(None) => pause.sleep(),
-                Err(_) if wait(pid, libc::WNOHANG).is_ok() => return Self::Executed,
+                Err(_) if !alone && sends_sigchld(pid) => return Self::Executed,
                 Err(_) => return Self::Stolen,
             }
         }
     }
+}
+
+/// Whether there is a child with this pid that sends SIGCHLD. Its status is left to whoever waits for it.
+fn sends_sigchld(pid: libc::pid_t) -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: a place for what is told of the child.
+    unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 }
 }
 
 /// Ends the program as that end of a task in its memory would have, had the task been a thread.

@@ -220,7 +220,7 @@ impl Child {
             let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
             // SAFETY: a place for what is known of the child: zeros, if it has not ended.
             let info = unsafe {
-                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | libc::__WALL) {
+                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED) {
                     0 => info.assume_init(),
                     _ => match io::Error::last_os_error() {
                         error if error.kind() == io::ErrorKind::Interrupted => continue,

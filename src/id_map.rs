@@ -8,11 +8,11 @@
 
 use crate::dumpable::is_dumpable;
 use crate::{Error, Stage};
-use std::ffi::CStr;
+use std::ffi::c_int;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -84,7 +84,7 @@ impl IdMaps {
             let written = process.write_map(stage, lines);
             if written.is_err_and(|error| {
                 let refused = matches!(error.raw_os_error(), libc::EPERM | libc::EACCES);
-                !refused || !process.has_been_written_by(helper, lines)
+                !refused || !process.has_been_written_by(helper, stage, lines)
             }) {
                 return written;
             }
@@ -109,8 +109,10 @@ impl Process {
         match opened {
             Ok((folder, name)) => Ok(Self { folder, name }),
             Err(error) => {
-                let hint = Some("maps of ids are written in /proc: is it mounted?");
-                Err(Error::from_io(Stage::UidMap, &error).with_hint(hint))
+                let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
+                let hint =
+                    "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
+                Err(Error::from_io(Stage::UidMap, &error).with_hint(missing.then_some(hint)))
             }
         }
     }
@@ -123,52 +125,61 @@ impl Process {
     }
 
     /// Whether there is such a program, and it has written the map. It opens the process by what /proc calls it.
-    fn has_been_written_by(&self, helper: &str, lines: &[Line]) -> bool {
+    fn has_been_written_by(&self, helper: &str, stage: Stage, lines: &[Line]) -> bool {
         let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
         let mut command = Command::new(helper);
         command.arg(&self.name).args(numbers.map(|number| number.to_string()));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
+        match command.status() {
+            Ok(status) => status.success(),
+            // SIGCHLD is ignored, or somebody else has waited for it. Or there is no such program.
+            Err(_) => {
+                let mut map = String::new();
+                let read =
+                    self.open(stage, libc::O_RDONLY).and_then(|mut file| file.read_to_string(&mut map));
+                read.is_ok() && !map.is_empty()
+            }
+        }
     }
 
     fn write(&self, stage: Stage, text: &[u8]) -> Result<(), Error> {
-        let file = match stage {
+        let written = self.open(stage, libc::O_WRONLY).and_then(|mut file| file.write_all(text));
+        written.map_err(|error| Error::from_io(stage, &error).with_hint(why(&error)))
+    }
+
+    /// openat(2) of the file that a stage is named after.
+    fn open(&self, stage: Stage, how: c_int) -> io::Result<File> {
+        let name = match stage {
             Stage::Setgroups => c"setgroups",
             Stage::UidMap => c"uid_map",
             _ => c"gid_map",
         };
-        let written = open_in(self.folder.as_fd(), file).and_then(|mut file| file.write_all(text));
-        written.map_err(|error| Error::from_io(stage, &error).with_hint(self.why(&error)))
-    }
-
-    /// What the kernel's errno hides.
-    fn why(&self, error: &io::Error) -> Option<&'static str> {
-        match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
-                "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \
-                 with capabilities, or has asked for it by prctl(PR_SET_DUMPABLE)",
-            ),
-            Some(libc::EPERM | libc::EACCES) => Some(
-                "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \
-                 and newgidmap with lines in /etc/subuid and /etc/subgid; AppArmor (kernel.apparmor_restrict_unprivileged_userns) \
-                 refuses all maps",
-            ),
-            Some(libc::EINVAL) => {
-                Some("the lines overlap, are too many, or map ids that the caller does not have")
+        // SAFETY: a descriptor and a name; what is returned is a new descriptor.
+        unsafe {
+            match libc::openat(self.folder.as_raw_fd(), name.as_ptr(), how | libc::O_CLOEXEC) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(File::from_raw_fd(fd)),
             }
-            _ => None,
         }
     }
 }
 
-/// openat(2), for writing.
-fn open_in(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<File> {
-    // SAFETY: a descriptor and a name; what is returned is a new descriptor.
-    unsafe {
-        match libc::openat(folder.as_raw_fd(), name.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            fd => Ok(File::from_raw_fd(fd)),
+/// What the kernel's errno hides.
+fn why(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
+            "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \
+                 with capabilities, or has asked for it by prctl(PR_SET_DUMPABLE)",
+        ),
+        Some(libc::EPERM | libc::EACCES) => Some(
+            "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \
+                 and newgidmap with lines in /etc/subuid and /etc/subgid; uid 0 takes CAP_SETFCAP, too; all ids must exist \
+                 in the caller's user namespace; AppArmor (kernel.apparmor_restrict_unprivileged_userns) refuses all maps",
+        ),
+        Some(libc::EINVAL) => {
+            Some("the lines overlap, are too many, have a count of 0, or go beyond the last id")
         }
+        _ => None,
     }
 }
 

@@ -82,12 +82,12 @@
 //! | **Security**: credentials changed outside (set*id, capset(2), seccomp, landlock of the program) | do not reach a child that runs: it keeps its rights, and if the program may not kill it any more, it outlives the program |
 //! | **Security**: credentials changed inside (set*id, execve of a setuid program, setns(2) into another owner's user namespace), or `PR_SET_PDEATHSIG` | the kernel then no longer ends the child with its parent |
 //! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
-//! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD` |
+//! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD`, and `kill` goes by a pid that may be another process's by then |
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |
 //! | `pthread_kill` of a thread of the parent | glibc: `ESRCH` |
 //! | What else goes by `pthread_self` (affinity, scheduling) | acts on the waiting thread |
-//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads. Until the last child is gone, the program is not dumpable. It stays so if a thread of the child has called set*id, or in a copy that fork(2) has made while the child ran |
-//! | `PR_SET_DUMPABLE` 0, set outside while a child runs that has changed its ids | is 1 again when the child is gone (from the source of `dumpable.rs`) |
+//! | set*id inside | glibc: from a thread of the child, its main context keeps the old ids; musl: waits for ever, if there are threads. Until the last child is gone, the program is not dumpable. It stays so if a thread of the child has called set*id, if the child has set `PR_SET_PDEATHSIG` again, or in a copy that fork(2) has made while the child ran |
+//! | **Security**: `PR_SET_DUMPABLE` 0, set outside while a child runs that has changed its ids | is 1 again when the child is gone (from the source of `dumpable.rs`) |
 //! | musl: set*id of another thread | waits for the end of every `call` and `spawn`. Meanwhile a closure that makes, ends or joins a thread waits for ever |
 //! | musl: `raise`, `abort`, `gettid` of libc | name the waiting thread; the program ends by `SIGABRT` without a line |
 //! | A signal to the process group (Ctrl-C) | is handled once by the program, and once by each child |
@@ -103,6 +103,8 @@
 //! | A program that is executed by a thread that the closure left | ends this program, and runs on |
 //! | A call that is refused for a pid namespace, where /proc is not mounted | ignores `SIGCHLD` for some microseconds: a child that ends then leaves no status |
 //! | Another thread executes a program in the first microseconds of a child of the main thread | the child ends with that program, not at once (from the kernel's source: `de_thread` gives it the tid that the child looks for) |
+//! | A seccomp filter with `SECCOMP_RET_KILL_THREAD` that ends the closure's thread, while another thread of the child lives | the program ends without a line, with the status of the child's last thread (seen on Linux 6.18) |
+//! | What goes by the program's pid (SIGSTOP, prlimit(2), a cgroup's cgroup.procs) | does not reach a child, which is another process. Whoever stops the child alone (SIGSTOP, a debugger, a frozen cgroup) stops it with the locks that it holds (signal(7)) |
 //! | A core dump inside, before Linux 5.16 | the parent is killed by `SIGKILL` (from the kernel's source: `zap_threads`) |
 //!
 //! In a `call` of a program that has one thread, the caller sleeps uninterruptibly: Ctrl-Z stops the closure, the shell is

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::start::{ROOM, Stack};
+use crate::start::{OLD_TIME_NAMESPACE, ROOM, Stack};
 use crate::task::Task;
 use crate::{Builder, Error, Stage, pending};
 use std::io;
@@ -205,19 +205,23 @@ struct Child {
 
 /// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
 pub(crate) fn no_thread(error: &io::Error) -> Error {
-    let pending = if pending::pid_namespace() == Some(true) {
-        Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
-    } else if pending::time_namespace() == Some(true) {
-        Some("threads cannot be created after unshare(2) or setns(2) with a time namespace: use fork")
-    } else {
-        None
-    };
-    let hint = pending.or(match error.raw_os_error() {
+    let hint = match error.raw_os_error() {
+        Some(libc::EINVAL | libc::EAGAIN) if pending::pid_namespace() == Some(true) => {
+            Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
+        }
+        Some(libc::EINVAL) if pending::time_namespace() == Some(true) => Some(OLD_TIME_NAMESPACE),
+        Some(libc::EAGAIN) if cfg!(not(target_env = "gnu")) && pending::time_namespace() == Some(true) => {
+            Some(
+                "before about Linux 6.2 threads cannot be created after unshare(2) or setns(2) with a time namespace; or a \
+             limit of tasks is reached",
+            )
+        }
         Some(libc::EAGAIN) => Some(
-            "RLIMIT_NPROC, the cgroup's pids.max or kernel.threads-max is reached, or there is no room for a stack of this size",
+            "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, the caller's policy is \
+             SCHED_DEADLINE without reset-on-fork, or there is no room for a stack of this size",
         ),
         _ => None,
-    });
+    };
     Error::from_io(Stage::Thread, error).with_hint(hint)
 }
 

@@ -8,7 +8,9 @@ use crate::arch::stack_pointer;
 use crate::raw::{ChildFn, CloneArgs, clone_trampoline, clone3_trampoline};
 use crate::{Call, CloneFlags, Error, Stage, pending};
 use std::ffi::{c_int, c_ulong, c_void};
+use std::hint::black_box;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// What only clone3 can express, with the reason that its errno hides.
@@ -53,12 +55,31 @@ fn gap() -> usize {
     2 * frame + 4096
 }
 
+/// Goes down as far as a child of [`Stack::BelowCaller`] begins, and as far as it gets before it handles an overflow itself.
+/// Who calls at the end of a stack meets the guard page here, as with any other function, and does not start a child in what
+/// lies behind it.
+pub(crate) fn reach_below() {
+    reach(gap() + 16 * 1024);
+}
+
+/// Each frame is smaller than a guard page, and something of it is written.
+#[inline(never)]
+fn reach(distance: usize) {
+    let mut frame = [MaybeUninit::<u8>::uninit(); 2048];
+    black_box(&mut frame)[0].write(0);
+    if distance > frame.len() {
+        reach(distance - frame.len());
+    }
+    // after the call, or that would need no frame of its own
+    black_box(&mut frame);
+}
+
 /// Where the stack of a task is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stack {
     /// The caller's own: the caller sleeps (`VFORK`), or the child has a copy of the memory.
     Callers,
-    /// What lies of the caller's below the frames in which it waits.
+    /// What lies of the caller's below the frames in which it waits: see [`reach_below`].
     BelowCaller,
     /// The same, of a stack with these bounds, on which the caller has to be.
     Within { lowest: usize, size: usize },
@@ -132,7 +153,8 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
     match errno {
         libc::EPERM if flags.contains(CloneFlags::NEWUSER) => Some(
             "NEWUSER is refused: by kernel.unprivileged_userns_clone, AppArmor \
-             (kernel.apparmor_restrict_unprivileged_userns), a seccomp filter, or inside a chroot",
+             (kernel.apparmor_restrict_unprivileged_userns), a seccomp filter, inside a chroot, or because the caller's \
+             ids have no mapping in its own user namespace",
         ),
         libc::EPERM if flags.intersects(NAMESPACES) => Some(
             "a new namespace needs CAP_SYS_ADMIN, which NEWUSER gives, and a seccomp filter that allows it",
@@ -147,7 +169,10 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
         libc::EINVAL if flags.contains(CloneFlags::VM) && pending::time_namespace() == Some(true) => {
             Some(OLD_TIME_NAMESPACE)
         }
-        libc::EAGAIN => Some("RLIMIT_NPROC, the cgroup's pids.max or kernel.threads-max is reached"),
+        libc::EAGAIN => Some(
+            "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, or the caller's policy \
+             is SCHED_DEADLINE without reset-on-fork",
+        ),
         _ if flags.contains(CloneFlags::INTO_CGROUP) && cgroup_hint(errno).is_some() => cgroup_hint(errno),
         libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG => clone3,
         _ => None,

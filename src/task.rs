@@ -13,7 +13,8 @@ use crate::id_map::{Gate, IdMaps};
 use crate::probe::memory_is_shared;
 use crate::raw::CloneArgs;
 use crate::rseq::Rseq;
-use crate::start::{Stack, start};
+use crate::spawn::no_thread;
+use crate::start::{Stack, reach_below, start};
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -93,7 +94,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         };
         thread::scope(|scope| {
             let writer = thread::Builder::new().spawn_scoped(scope, || gate.serve());
-            writer.map_err(|error| Error::from_io(Stage::Thread, &error))?;
+            writer.map_err(|error| no_thread(&error))?;
             // SAFETY: the caller's promise.
             let result = unsafe { self.run_alone(args, stack, born) };
             gate.close();
@@ -133,6 +134,10 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             args.child_tid = alive.as_ptr().expose_provenance() as u64;
         }
 
+        if matches!(stack, Stack::BelowCaller) {
+            // while this thread still handles signals
+            reach_below();
+        }
         let lent = if vfork { Ok(None) } else { Signals::lend().map(Some) };
         let signals = lent.map_err(|error| Error::from_io(Stage::Signals, &error))?;
         self.signals = signals;

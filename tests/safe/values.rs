@@ -1,6 +1,6 @@
 //! What goes in and comes out: values, borrows, handles, no allocation.
 
-use crate::program::shares_memory;
+use crate::program::{program, shares_memory};
 use clone_trampoline::{Builder, JoinHandle, SafeFlags, call, spawn, start_thread};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -93,6 +93,63 @@ fn a_small_stack_is_as_large_as_asked() {
     // None is too small.
     let handle = Builder::new().stack_size(0).spawn(|| String::from("5"));
     assert_eq!(handle.unwrap().join().unwrap(), "5");
+}
+
+/// Goes down its stack until so many bytes are left above `lowest`, and calls there.
+fn call_near_the_end(lowest: usize, left: usize) -> usize {
+    let pad = std::hint::black_box([0_u8; 64]);
+    let here = (&raw const pad).expose_provenance();
+    if here > lowest + left {
+        // after the call, or the compiler makes a loop of it
+        return call_near_the_end(lowest, left) + usize::from(std::hint::black_box(pad)[0]);
+    }
+    let inside = || {
+        let local = std::hint::black_box([0_u8; 64]);
+        (&raw const local).expose_provenance()
+    };
+    call(inside).unwrap()
+}
+
+/// What lies behind the guard page may be another thread's.
+#[test]
+fn s10_a_call_at_the_end_of_a_stack_stays_on_it() {
+    if !shares_memory() {
+        return;
+    }
+    let mut overflows = 0;
+    // The last one is enough, wherever a signal's frame is as large as the registers of aarch64's SME.
+    for left in (2..40).step_by(2).chain([200]).map(|kib| kib * 1024) {
+        let test = "values::s10_a_call_at_the_end_of_a_stack_stays_on_it";
+        let end = program(test, &left.to_string(), || {
+            let small = std::thread::Builder::new().stack_size(256 * 1024);
+            let thread = small.spawn(move || {
+                let lowest = lowest_of_this_stack();
+                let used = call_near_the_end(lowest, left);
+                std::process::exit(if used >= lowest { 42 } else { 43 });
+            });
+            thread.unwrap().join().unwrap();
+        });
+        let Some(end) = end else { continue };
+        if end.status.code() != Some(42) {
+            end.is_abort("has overflowed its stack");
+            overflows += 1;
+        }
+    }
+    if std::env::var_os("CLONE_TRAMPOLINE_CASE").is_none() {
+        assert!((1..20).contains(&overflows), "{overflows}");
+    }
+}
+
+fn lowest_of_this_stack() -> usize {
+    let mut attributes = std::mem::MaybeUninit::uninit();
+    let (mut lowest, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: places for what is stored.
+    unsafe {
+        assert_eq!(libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()), 0);
+        assert_eq!(libc::pthread_attr_getstack(attributes.as_ptr(), &mut lowest, &mut size), 0);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+    }
+    lowest.expose_provenance()
 }
 
 #[test]
