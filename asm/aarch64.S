@@ -99,3 +99,17 @@ function unmap_exit_trampoline
         svc     #0
         brk     #1
 end_function unmap_exit_trampoline
+
+/* C13 */
+function clone_trampoline_syscall
+        BTI_C
+        mov     x8, x0
+        mov     x0, x1
+        mov     x1, x2
+        mov     x2, x3
+        mov     x3, x4
+        mov     x4, x5
+        mov     x5, x6
+        svc     #0
+        ret
+end_function clone_trampoline_syscall

@@ -149,3 +149,26 @@ ehabi_function unmap_exit_trampoline
         svc     #0
         udf     #0
 end_ehabi_function unmap_exit_trampoline
+
+/* C13 */
+ehabi_function clone_trampoline_syscall
+        push    {r4, r5, r7}
+        .cfi_adjust_cfa_offset 12
+        .cfi_rel_offset r4, 0
+        .cfi_rel_offset r5, 4
+        .cfi_rel_offset r7, 8
+        mov     r7, r0
+        mov     r0, r1
+        mov     r1, r2
+        mov     r2, r3
+        ldr     r3, [sp, #12]
+        ldr     r4, [sp, #16]
+        ldr     r5, [sp, #20]
+        svc     #0
+        pop     {r4, r5, r7}
+        .cfi_adjust_cfa_offset -12
+        .cfi_restore r4
+        .cfi_restore r5
+        .cfi_restore r7
+        bx      lr
+end_ehabi_function clone_trampoline_syscall

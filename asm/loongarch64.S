@@ -95,3 +95,16 @@ function unmap_exit_trampoline
         syscall 0
         break   0
 end_function unmap_exit_trampoline
+
+/* C13 */
+function clone_trampoline_syscall
+        move    $a7, $a0
+        move    $a0, $a1
+        move    $a1, $a2
+        move    $a2, $a3
+        move    $a3, $a4
+        move    $a4, $a5
+        move    $a5, $a6
+        syscall 0
+        ret
+end_function clone_trampoline_syscall

@@ -125,3 +125,25 @@ function unmap_exit_trampoline
         syscall
         break
 end_function unmap_exit_trampoline
+
+/* C13. The kernel's fifth and sixth argument are on the stack, where the caller has its own. */
+function clone_trampoline_syscall
+        addiu   $sp, $sp, -SYSCALL_FRAME
+        .cfi_adjust_cfa_offset SYSCALL_FRAME
+        lw      $v0, SYSCALL_FRAME + 20($sp)
+        lw      $v1, SYSCALL_FRAME + 24($sp)
+        sw      $v0, 16($sp)
+        sw      $v1, 20($sp)
+        move    $v0, $a0
+        move    $a0, $a1
+        move    $a1, $a2
+        move    $a2, $a3
+        lw      $a3, SYSCALL_FRAME + 16($sp)
+        syscall
+        addiu   $sp, $sp, SYSCALL_FRAME
+        .cfi_adjust_cfa_offset -SYSCALL_FRAME
+        beqz    $a3, .Lsyscall_result
+        subu    $v0, $zero, $v0
+.Lsyscall_result:
+        jr      $ra
+end_function clone_trampoline_syscall

@@ -108,3 +108,19 @@ function unmap_exit_trampoline
         syscall
         break
 end_function unmap_exit_trampoline
+
+/* C13 */
+function clone_trampoline_syscall
+        move    $v0, $a0
+        move    $a0, $a1
+        move    $a1, $a2
+        move    $a2, $a3
+        move    $a3, $a4
+        move    $a4, $a5
+        move    $a5, $a6
+        syscall
+        beqz    $a3, .Lsyscall_result
+        dsubu   $v0, $zero, $v0
+.Lsyscall_result:
+        jr      $ra
+end_function clone_trampoline_syscall

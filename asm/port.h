@@ -6,8 +6,8 @@
  *
  *   PORT_DESCRIPTORS         only where a function's symbol is that of a descriptor in .opd (ELFv1)
  *
- * and writes its three functions between `function` and `end_function`. Assembles with GNU as and
- * with clang; PORTING.md tells how a port is written, and names the clauses C1 to C12. */
+ * and writes its four functions between `function` and `end_function`. Assembles with GNU as and
+ * with clang; PORTING.md tells how a port is written, and names the clauses C1 to C13. */
 
 #ifndef PORT_COMPILER_MATCHES
 # error "this compiler's architecture is not this file's: CC must be a compiler for the target"

@@ -128,3 +128,18 @@ function unmap_exit_trampoline
         sc
         trap
 end_function unmap_exit_trampoline
+
+/* C13. lr survives the trap, and nothing else is needed. */
+function clone_trampoline_syscall
+        mr      %r0, %r3
+        mr      %r3, %r4
+        mr      %r4, %r5
+        mr      %r5, %r6
+        mr      %r6, %r7
+        mr      %r7, %r8
+        mr      %r8, %r9
+        sc
+        bnslr
+        neg     %r3, %r3
+        blr
+end_function clone_trampoline_syscall

@@ -115,3 +115,17 @@ function unmap_exit_trampoline
         ecall
         ebreak
 end_function unmap_exit_trampoline
+
+/* C13 */
+function clone_trampoline_syscall
+        LPAD
+        mv      a7, a0
+        mv      a0, a1
+        mv      a1, a2
+        mv      a2, a3
+        mv      a3, a4
+        mv      a4, a5
+        mv      a5, a6
+        ecall
+        ret
+end_function clone_trampoline_syscall

@@ -110,3 +110,22 @@ function unmap_exit_trampoline
         svc     0
         j       .+2
 end_function unmap_exit_trampoline
+
+/* C13 */
+function clone_trampoline_syscall
+        stmg    %r6, %r7, SAVE_R6(%r15)
+        .cfi_offset 6, SAVE_R6 - CALLER_FRAME
+        .cfi_offset 7, SAVE_R7 - CALLER_FRAME
+        lgr     %r1, %r2
+        lgr     %r2, %r3
+        lgr     %r3, %r4
+        lgr     %r4, %r5
+        lgr     %r5, %r6
+        lg      %r6, 160(%r15)
+        lg      %r7, 168(%r15)
+        svc     0
+        lmg     %r6, %r7, SAVE_R6(%r15)
+        .cfi_restore 6
+        .cfi_restore 7
+        br      %r14
+end_function clone_trampoline_syscall

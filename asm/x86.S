@@ -157,3 +157,25 @@ function unmap_exit_trampoline
         int     $0x80
         hlt
 end_function unmap_exit_trampoline
+
+/* C13. The sixth argument is in ebp. */
+function clone_trampoline_syscall
+        LANDING_PAD
+        save    ebx
+        save    esi
+        save    edi
+        save    ebp
+        movl    20(%esp), %eax
+        movl    24(%esp), %ebx
+        movl    28(%esp), %ecx
+        movl    32(%esp), %edx
+        movl    36(%esp), %esi
+        movl    40(%esp), %edi
+        movl    44(%esp), %ebp
+        int     $0x80
+        restore ebp
+        restore edi
+        restore esi
+        restore ebx
+        ret
+end_function clone_trampoline_syscall

@@ -1,5 +1,5 @@
 /* x86_64, LP64 and x32. This is the reference port: the other files explain only what differs.
- * PORTING.md has the contract, clause by clause (C1 to C12).
+ * PORTING.md has the contract, clause by clause (C1 to C13).
  *
  * clone_trampoline      C call                kernel
  *   number                                    eax  56
@@ -143,3 +143,29 @@ function unmap_exit_trampoline
         syscall
         hlt
 end_function unmap_exit_trampoline
+
+/* C13: libc's syscall(), but for errno: the seven arguments move up by one, and the result is the kernel's. */
+function clone_trampoline_syscall
+        endbr64
+#ifdef __ILP32__
+        movl    %edi, %edi              /* the number has __X32_SYSCALL_BIT, as the libc's constants have */
+        movl    %esi, %esi
+        movl    %edx, %edx
+        movl    %ecx, %ecx
+        movl    %r8d, %r8d
+        movl    %r9d, %r9d
+#endif
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        movq    %r8, %r10
+        movq    %r9, %r8
+#ifdef __ILP32__
+        movl    8(%rsp), %r9d
+#else
+        movq    8(%rsp), %r9
+#endif
+        syscall
+        ret
+end_function clone_trampoline_syscall

@@ -1,6 +1,6 @@
 /* clone(2) and clone3(2) for C, and for whatever speaks C's ABI: link with -lclone_trampoline.
  *
- * C1 to C12 are the clauses of PORTING.md, which every port keeps. Flags are called here as in
+ * C1 to C13 are the clauses of PORTING.md, which every port keeps. Flags are called here as in
  * clone(2), without CLONE_; in the code their prefix is CLONE_TRAMPOLINE_, and <sched.h>'s CLONE_
  * works as well. */
 
@@ -303,6 +303,35 @@ extern long clone3_trampoline(const struct clone_trampoline_args *args,
  *   (set_robust_list(2) unregisters it) and the area of rseq(2), unregistered as well.
  */
 extern void unmap_exit_trampoline(void *base, size_t length, int status) __attribute__((__noreturn__));
+
+/**
+ * syscall(2) without `errno`: makes the system call `number` with six arguments (C13).
+ *
+ * Async-signal-safe; needs no thread-local storage, and no libc that has started. It is for children that run
+ * beside the thread whose thread-local storage they have: the libc's function stores `errno` there when a call
+ * fails.
+ *
+ * `number` and the arguments are those of the architecture, as for syscall(2): the number differs, some
+ * 32-bit architectures split 64-bit values, in pairs that may have to begin at an even register, and on x32
+ * the number has the bit of x32, as the libc's constants have. Arguments that the call does not have are
+ * ignored.
+ *
+ * # Errors
+ *
+ * What the kernel returns, or a negative errno.
+ *
+ * # Safety
+ *
+ * That of the system call. It must not be one after which two tasks return here on one stack, as clone(2)
+ * with `VM`, or vfork(2).
+ */
+extern long clone_trampoline_syscall(long number,
+                                     long a,
+                                     long b,
+                                     long c,
+                                     long d,
+                                     long e,
+                                     long f);
 
 #ifdef __cplusplus
 }  // extern "C"

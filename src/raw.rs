@@ -1,10 +1,10 @@
 //! The assembly's C ABI: what every port in `asm/` exports.
 //!
-//! The three functions are assembly from the first instruction to the last. They call nothing, keep
+//! The four functions are assembly from the first instruction to the last. They call nothing, keep
 //! no state, and use neither `errno` nor thread-local storage, so they may be called from a signal
 //! handler, before libc has started, and in a child of [`clone_trampoline`] itself.
 //!
-//! What every port promises is written down in `PORTING.md`, clause by clause (C1 to C12), and tested
+//! What every port promises is written down in `PORTING.md`, clause by clause (C1 to C13), and tested
 //! by `tests/contract/`. In short: the parent gets the tid or a negative errno, the child runs
 //! `fn(arg)` and ends with the `exit` system call, `stack_top` may have any alignment, and every
 //! call-saved register survives in the parent, however the call ends.
@@ -180,6 +180,44 @@ unsafe extern "C" {
     /// assert_eq!(libc::WEXITSTATUS(status), 7);
     /// ```
     pub fn unmap_exit_trampoline(base: *mut c_void, length: usize, status: c_int) -> !;
+
+    /// syscall(2) without `errno`: makes the system call `number` with six arguments (C13).
+    ///
+    /// Async-signal-safe; needs no thread-local storage, and no libc that has started. It is for children that run
+    /// beside the thread whose thread-local storage they have: the libc's function stores `errno` there when a call
+    /// fails.
+    ///
+    /// `number` and the arguments are those of the architecture, as for syscall(2): the number differs, some
+    /// 32-bit architectures split 64-bit values, in pairs that may have to begin at an even register, and on x32
+    /// the number has the bit of x32, as the libc's constants have. Arguments that the call does not have are
+    /// ignored.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel returns, or a negative errno.
+    ///
+    /// # Safety
+    ///
+    /// That of the system call. It must not be one after which two tasks return here on one stack, as clone(2)
+    /// with `VM`, or vfork(2).
+    ///
+    /// ```
+    /// use clone_trampoline::raw::clone_trampoline_syscall;
+    /// use std::ffi::c_long;
+    ///
+    /// // SAFETY: no pointers; no descriptor has this number.
+    /// let closed = unsafe { clone_trampoline_syscall(libc::SYS_close, -1, 0, 0, 0, 0, 0) };
+    /// assert_eq!(closed, c_long::from(-libc::EBADF));
+    /// ```
+    pub fn clone_trampoline_syscall(
+        number: c_long,
+        a: c_long,
+        b: c_long,
+        c: c_long,
+        d: c_long,
+        e: c_long,
+        f: c_long,
+    ) -> c_long;
 }
 
 /// `struct clone_args` of `uapi/linux/sched.h`, 88 bytes (`CLONE_ARGS_SIZE_VER2`, Linux 5.7).

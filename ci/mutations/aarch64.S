@@ -39,3 +39,10 @@ unmap-too-little                s/mov     x8, #NR_munmap/sub x1, x1, #4096; &/
 unmap-too-much                  s/mov     x8, #NR_munmap/add x1, x1, #4096; &/
 unmap-then-push                 s/mov     x8, #NR_exit$/str x2, [sp, #-16]!; &/
 unmap-exit-status-lost          s/mov     x8, #NR_exit$/mov x0, #0; &/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/mov     x8, x0/mov x8, #172/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/mov     x4, x5/mov x4, #0/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/mov     x5, x6/mov x5, #0/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/^        ret/        tbz x0, #63, 9f; neg x0, x0; 9: ret/
+syscall-result-cut              /^function clone_trampoline_syscall/,/^end/s/^        ret/        mov w0, w0; ret/
+syscall-clobbers-x19            /^function clone_trampoline_syscall/,/^end/s/mov     x8, x0/mov x19, x0; &/
+syscall-without-landing-pad     /^function clone_trampoline_syscall/,/^end/s/BTI_C/nop/

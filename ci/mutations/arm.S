@@ -44,3 +44,9 @@ unmap-too-much                  s/mov     r7, #NR_munmap/add r1, r1, #4096; &/
 unmap-then-push                 s/mov     r7, #NR_exit$/push {r2}; &/
 unmap-exit-status-lost          s/mov     r7, #NR_exit$/mov r0, #0; &/
 data-relocation                 s/^ehabi_function clone3_trampoline/        .data\n        .word clone_trampoline\n        .text\n&/
+syscall-number-lost             /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/mov     r7, r0/mov r7, #20/
+syscall-fourth-lost             /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/ldr     r3, \[sp, #12\]/mov r3, #0/
+syscall-fifth-lost              /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/ldr     r4, \[sp, #16\]/mov r4, #0/
+syscall-sixth-lost              /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/ldr     r5, \[sp, #20\]/mov r5, #0/
+syscall-positive-errno          /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/svc     #0/&; cmn r0, #4096; bcc 9f; rsb r0, r0, #0; 9:/
+syscall-clobbers-r7             /^(ehabi_)?function clone_trampoline_syscall/,/^end/s/pop     \{r4, r5, r7\}/pop {r4, r5, ip}/

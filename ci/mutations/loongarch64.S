@@ -42,3 +42,8 @@ unmap-then-push                 s/li\.w    \$a7, NR_exit$/st.d $a2, $sp, -8; &/
 unmap-exit-status-lost          s/li\.w    \$a7, NR_exit$/move $a0, $zero; &/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .dword clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        bl exit\n&/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/move    \$a7, \$a0/li.w $a7, 172/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/move    \$a4, \$a5/move $a4, $zero/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/move    \$a5, \$a6/move $a5, $zero/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/^        ret/        bgez $a0, 9f; sub.d $a0, $zero, $a0; 9: ret/
+syscall-clobbers-s0             /^function clone_trampoline_syscall/,/^end/s/move    \$a7, \$a0/move $s0, $a0; &/

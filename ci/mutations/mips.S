@@ -53,3 +53,9 @@ unmap-then-push                 s/^        bal     1f/        sw $a2, -8($sp); &
 unmap-exit-status-lost          /cfi_undefined 31/,/end_function/s/move    \$a0, \$a2/move $a0, $zero/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .word clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        jal exit\n&/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/move    \$v0, \$a0/li $v0, 4020/
+syscall-fourth-lost             /^function clone_trampoline_syscall/,/^end/s/lw      \$a3, .*/move $a3, $zero/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/sw      \$v0, 16.*/sw $zero, 16($sp)/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/sw      \$v1, 20.*/sw $zero, 20($sp)/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/subu    .*//
+syscall-in-the-callers-frame    /^function clone_trampoline_syscall/,/^end/s/, -?SYSCALL_FRAME$/, 0/; s/SYSCALL_FRAME \+ //

@@ -44,3 +44,8 @@ unmap-then-push                 /cfi_undefined 31/,/end_function/s/li      \$v0,
 unmap-exit-status-lost          /cfi_undefined 31/,/end_function/s/move    \$a0, \$a2/move $a0, $zero/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .dword clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        jal exit\n&/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/move    \$v0, \$a0/li $v0, 5038/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/move    \$a4, \$a5/move $a4, $zero/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/move    \$a5, \$a6/move $a5, $zero/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/dsubu   .*//
+syscall-clobbers-s0             /^function clone_trampoline_syscall/,/^end/s/move    \$v0, \$a0/move $s0, $a0; &/

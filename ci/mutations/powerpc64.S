@@ -53,3 +53,8 @@ unmap-then-push                 s/li      %r0, NR_exit$/std %r3, -8(%r1); &/
 unmap-exit-status-lost          /^function unmap_exit/,$s/mr      %r3, %r31/mr %r3, %r5/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .quad clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        bl exit\n        nop\n&/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/mr      %r0, %r3/li %r0, 20/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/mr      %r7, %r8/li %r7, 0/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/mr      %r8, %r9/li %r8, 0/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/neg     %r3, %r3//
+syscall-clobbers-r31            /^function clone_trampoline_syscall/,/^end/s/mr      %r0, %r3/mr %r31, %r3; &/

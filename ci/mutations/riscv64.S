@@ -36,3 +36,9 @@ unmap-too-little                s/li      a7, NR_munmap/li t0, 4096; sub a1, a1,
 unmap-too-much                  s/li      a7, NR_munmap/li t0, 4096; add a1, a1, t0; &/
 unmap-then-push                 s/li      a7, NR_exit$/sw a2, -4(sp); &/
 unmap-exit-status-lost          s/li      a7, NR_exit$/li a0, 0; &/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/mv      a7, a0/li a7, 172/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/mv      a4, a5/li a4, 0/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/mv      a5, a6/li a5, 0/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/^        ret/        bgez a0, 9f; neg a0, a0; 9: ret/
+syscall-clobbers-s1             /^function clone_trampoline_syscall/,/^end/s/mv      a7, a0/mv s1, a0; &/
+syscall-without-landing-pad     /^function clone_trampoline_syscall/,/^end/s/LPAD/nop/

@@ -49,3 +49,9 @@ unmap-then-push                 s/lghi    %r1, NR_exit$/stg %r4, -8(%r15); &/
 unmap-exit-status-lost          s/lgr     %r2, %r4/lghi %r2, 0/
 data-relocation                 s/^function clone3_trampoline/        .data\n        .quad clone_trampoline\n        .text\n&/
 needs-libc                      s/^function clone3_trampoline/        brasl %r14, exit@PLT\n&/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/lgr     %r1, %r2/lghi %r1, 20/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/lg      %r6, 160.*/lghi %r6, 0/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/lg      %r7, 168.*/lghi %r7, 0/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/svc     0/&; ltgr %r2, %r2; jnl 9f; lcgr %r2, %r2; 9:/
+syscall-result-cut              /^function clone_trampoline_syscall/,/^end/s/svc     0/&; llgfr %r2, %r2/
+syscall-clobbers-r7             /^function clone_trampoline_syscall/,/^end/s/lmg     .*/lg %r6, SAVE_R6(%r15)/

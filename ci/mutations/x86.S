@@ -38,3 +38,9 @@ unmap-too-little                s/movl    \$NR_munmap, %eax/subl $4096, %ecx; &/
 unmap-too-much                  s/movl    \$NR_munmap, %eax/addl $4096, %ecx; &/
 unmap-then-read-the-stack       s/movl    %esi, %ebx$/movl 12(%esp), %ebx/
 unmap-exit-status-lost          s/movl    %esi, %ebx$/xorl %ebx, %ebx/
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/movl    20\(%esp\), %eax/movl $20, %eax/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/movl    40\(%esp\), %edi/xorl %edi, %edi/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/movl    44\(%esp\), %ebp/xorl %ebp, %ebp/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/^        ret/        cmpl $-4095, %eax; jb 9f; negl %eax; 9: ret/
+syscall-clobbers-ebp            /^function clone_trampoline_syscall/,/^end/s/restore ebp/addl $4, %esp/
+syscall-without-landing-pad     /^function clone_trampoline_syscall/,/^end/s/LANDING_PAD/nop; nop; nop; nop/

@@ -61,3 +61,16 @@ half-of-size-in-clone3@*x32     /^function clone3_/,/^end/s/movl    %esi, %esi//
 half-of-fn-in-clone3@*x32       /^function clone3_/,/^end/s/movl    %edx, %edx//
 half-of-arg-in-clone3@*x32      /^function clone3_/,/^end/s/movl    %ecx, %ecx//
 number-without-the-bit@*x32     s/0x40000000 \+ //
+syscall-number-lost             /^function clone_trampoline_syscall/,/^end/s/movq    %rdi, %rax/movl $NR(39), %eax/
+syscall-fourth-not-in-r10       /^function clone_trampoline_syscall/,/^end/s/movq    %r8, %r10/movq %r8, %rcx/
+syscall-fifth-lost              /^function clone_trampoline_syscall/,/^end/s/movq    %r9, %r8/xorl %r8d, %r8d/
+syscall-sixth-lost              /^function clone_trampoline_syscall/,/^end/s/mov[lq]    8\(%rsp\), %r9d?/xorl %r9d, %r9d/
+syscall-positive-errno          /^function clone_trampoline_syscall/,/^end/s/^        ret/        testl %eax, %eax; jns 9f; negq %rax; 9: ret/
+syscall-result-cut@*gnu         /^function clone_trampoline_syscall/,/^end/s/^        ret/        movl %eax, %eax; ret/
+syscall-clobbers-rbx            /^function clone_trampoline_syscall/,/^end/s/movq    %rdi, %rax/movq %rdi, %rbx; &/
+syscall-without-landing-pad     /^function clone_trampoline_syscall/,/^end/s/endbr64/nop/
+half-of-first@*x32              /^function clone_trampoline_syscall/,/^end/s/movl    %esi, %esi//
+half-of-second@*x32             /^function clone_trampoline_syscall/,/^end/s/movl    %edx, %edx//
+half-of-third@*x32              /^function clone_trampoline_syscall/,/^end/s/movl    %ecx, %ecx//
+half-of-fourth@*x32             /^function clone_trampoline_syscall/,/^end/s/movl    %r8d, %r8d//
+half-of-fifth@*x32              /^function clone_trampoline_syscall/,/^end/s/movl    %r9d, %r9d//

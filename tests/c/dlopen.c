@@ -41,7 +41,8 @@ int main(void)
 	if (!loaded)
 		return puts(dlerror()), 1;
 	*(void **)&clone = dlsym(loaded, "clone_trampoline");
-	if (!clone || !dlsym(loaded, "clone3_trampoline") || !dlsym(loaded, "unmap_exit_trampoline"))
+	if (!clone || !dlsym(loaded, "clone3_trampoline") || !dlsym(loaded, "unmap_exit_trampoline") ||
+	    !dlsym(loaded, "clone_trampoline_syscall"))
 		return puts(dlerror()), 1;
 	pid = clone(child, NULL, flags, &argument, NULL, NULL, NULL);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 7 || number != 42)

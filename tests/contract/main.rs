@@ -1,4 +1,4 @@
-//! The contract of the assembly, clause by clause: PORTING.md, C1 to C12. A test's name begins with
+//! The contract of the assembly, clause by clause: PORTING.md, C1 to C13. A test's name begins with
 //! its clause; each runs over both calls where the clause is about both.
 
 #[path = "../common/mod.rs"]
@@ -13,4 +13,5 @@ mod flags;
 #[cfg(not(miri))]
 mod object;
 mod parent;
+mod syscall;
 mod unmap_exit;
