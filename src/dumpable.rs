@@ -5,13 +5,12 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 /// The children that share this memory. Atomics and no lock, so that a fork(3) at any moment leaves none locked.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
-/// The ids that the program had when one of them changed its own, if the memory was dumpable before.
-static LOST: AtomicU64 = AtomicU64::new(NOT_LOST);
-const NOT_LOST: u64 = u64::MAX;
+/// Whether the memory was dumpable before one of them changed its credentials.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// PR_GET_DUMPABLE: 1 where the memory may be dumped by its user.
 pub(crate) fn is_dumpable() -> bool {
@@ -24,24 +23,24 @@ fn set(dumpable: c_int) {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, dumpable) };
 }
 
-/// The effective ids of the calling thread.
-fn ids() -> u64 {
+/// The effective uid and gid of the calling thread.
+fn ids() -> (u32, u32) {
     // SAFETY: no arguments to get wrong.
-    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    u64::from(uid) << 32 | u64::from(gid)
+    unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
 /// One child, from before it is made until it is gone.
 #[derive(Debug)]
 pub(crate) struct Dumpable {
-    /// The parent's ids, if its memory was dumpable.
-    before: Option<u64>,
+    before: bool,
+    /// The parent's.
+    ids: (u32, u32),
 }
 
 impl Dumpable {
     pub(crate) fn watch() -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        Self { before: is_dumpable().then(ids) }
+        Self { before: is_dumpable(), ids: ids() }
     }
 
     /// In the child, at its end: whether its credentials have changed. The kernel clears the one with the other.
@@ -53,24 +52,24 @@ impl Dumpable {
     }
 
     /// In the parent, when the child is gone. A program that has changed its own ids meanwhile stays as it is: its memory
-    /// may hold what its new user must not see.
+    /// may hold what its new user must not see. Each child looks for that in its own time.
     pub(crate) fn restore(self, lost: bool) {
-        if let (true, Some(ids)) = (lost, self.before) {
-            LOST.store(ids, SeqCst);
+        if lost || LOST.load(SeqCst) {
+            if self.ids != ids() {
+                LOST.store(false, SeqCst);
+            } else if lost && self.before {
+                LOST.store(true, SeqCst);
+            }
         }
         CHILDREN.fetch_sub(1, SeqCst);
-        while CHILDREN.load(SeqCst) == 0 {
-            let lost = LOST.swap(NOT_LOST, SeqCst);
-            if lost == NOT_LOST || lost != ids() {
-                break;
-            }
+        while CHILDREN.load(SeqCst) == 0 && LOST.swap(false, SeqCst) {
             set(1);
             // A child that was made meanwhile may have other credentials by now. The last one puts it right.
             if CHILDREN.load(SeqCst) == 0 {
                 break;
             }
             set(0);
-            LOST.store(lost, SeqCst);
+            LOST.store(true, SeqCst);
         }
     }
 }

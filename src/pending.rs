@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, io};
 
 /// For children of the calling thread. None where /proc does not tell: it is not mounted, or Linux is older than 4.12
@@ -13,7 +13,7 @@ use std::{fs, io};
 pub(crate) fn pid_namespace() -> Option<bool> {
     // A process never leaves its pid namespace. In a copy that fork(2) has made it may be another one, which is looked
     // for where the two differ.
-    static OWN: AtomicU64 = AtomicU64::new(0);
+    static OWN: AtomicU32 = AtomicU32::new(0);
     let childrens = namespace(c"/proc/thread-self/ns/pid_for_children")?;
     if childrens == OWN.load(Ordering::Relaxed) {
         return Some(false);
@@ -29,10 +29,10 @@ pub(crate) fn time_namespace() -> Option<bool> {
 }
 
 /// A namespace in which there has been no process yet has no number.
-const EMPTY: u64 = u64::MAX;
+const EMPTY: u32 = u32::MAX;
 
 /// The number that a link such as `pid:[4026531836]` has.
-fn namespace(link: &CStr) -> Option<u64> {
+fn namespace(link: &CStr) -> Option<u32> {
     let mut text = [0_u8; 64];
     // SAFETY: a path, and a buffer with its size.
     let length = unsafe { libc::readlink(link.as_ptr(), text.as_mut_ptr().cast(), text.len()) };
@@ -42,5 +42,5 @@ fn namespace(link: &CStr) -> Option<u64> {
         return is_empty.then_some(EMPTY);
     }
     let digits = text[..length as usize].iter().filter(|byte| byte.is_ascii_digit());
-    Some(digits.fold(0, |number, digit| 10 * number + u64::from(digit - b'0')))
+    Some(digits.fold(0, |number: u32, digit| number.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))))
 }
