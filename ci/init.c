@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -211,6 +212,18 @@ static void kill_all_others(void)
 		;
 }
 
+/* What the kernel says of tasks that a fault has killed, since this was called before. */
+static void tell_faults(void)
+{
+	static char text[1 << 17];
+	int length = klogctl(4 /* SYSLOG_ACTION_READ_CLEAR */, text, sizeof text - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (strstr(line, "segfault") || strstr(line, "sigaltstack") || strstr(line, "unhandled signal"))
+			printf("kernel: %s\n", line);
+}
+
 static void run(char **argv, char **envp, const char *folder, int limit)
 {
 	int status;
@@ -221,6 +234,7 @@ static void run(char **argv, char **envp, const char *folder, int limit)
 	int ended = wait_for(child, limit, &status);
 	kill_all_others();
 	make_console();
+	tell_faults();
 	if (ended < 0)
 		printf("%s end timeout\n", mark);
 	else if (WIFSIGNALED(status))
