@@ -94,14 +94,14 @@ fn sends_sigchld(pid: libc::pid_t) -> bool {
 
 /// Ends the program as that end of a task in its memory would have, had the task been a thread.
 pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
-    let child = format_args!("process {pid}, which shared this program's memory,");
+    let abort = |how| abort(format_args!("process {pid}, which shared this program's memory, {how}"));
     match end {
         End::Status(status) => match (status.code(), status.signal()) {
             (Some(code), _) => exit_group(code),
-            (_, signal) => abort(format_args!("{child} was killed by signal {}", signal.unwrap_or(0))),
+            (_, signal) => abort(format_args!("was killed by signal {}", signal.unwrap_or(0))),
         },
-        End::Executed => abort(format_args!("{child} executed another program")),
-        End::Stolen => abort(format_args!("{child} ended, and somebody else waited for it")),
+        End::Executed => abort(format_args!("executed another program")),
+        End::Stolen => abort(format_args!("ended, and somebody else waited for it")),
     }
 }
 
