@@ -164,6 +164,7 @@ cfg_if::cfg_if! {
         mod arch;
         mod builder;
         mod call;
+        mod command;
         mod dumpable;
         mod end;
         mod error;
@@ -171,6 +172,7 @@ cfg_if::cfg_if! {
         mod id_map;
         mod pending;
         mod probe;
+        mod process;
         mod rseq;
         mod safe_flags;
         mod spawn;
@@ -180,7 +182,9 @@ cfg_if::cfg_if! {
         pub use builder::Builder;
         pub use call::call;
         pub use error::{Error, Stage};
-        pub use fork::{Child, fork};
+        pub use command::{Command, CommandArgs, CommandEnvs, Resource, Stdio};
+        pub use fork::fork;
+        pub use process::Child;
         pub use safe_flags::SafeFlags;
         pub use spawn::{JoinHandle, ScopedJoinHandle, spawn, start_thread};
     }

@@ -79,6 +79,8 @@ fn reach(distance: usize) {
 pub(crate) enum Stack {
     /// The caller's own: the caller sleeps (`VFORK`), or the child has a copy of the memory.
     Callers,
+    /// What `args` say.
+    Given,
     /// What lies of the caller's below the frames in which it waits: see [`reach_below`].
     BelowCaller,
     /// The same, of a stack with these bounds, on which the caller has to be.
@@ -100,7 +102,7 @@ pub(crate) unsafe fn start(
     let mut args = *args;
     let here = stack_pointer();
     match stack {
-        Stack::Callers => {}
+        Stack::Callers | Stack::Given => {}
         // Any size will do: the kernel only adds it to the address.
         Stack::BelowCaller => {
             args.stack = here.saturating_sub(gap() + ROOM) as u64;

@@ -141,7 +141,7 @@ fn what_has_a_pidfd_acts_by_it() {
     passes("fork::what_has_a_pidfd_acts_by_it", "fork", || {
         // SAFETY: the closures take no lock.
         let mut child = unsafe { fork(|| 7) }.unwrap();
-        let pid = child.pid() as i32;
+        let pid = child.id() as i32;
         // SAFETY: no place for a status.
         assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
         // Where the next pid can be chosen, a stranger gets it.
@@ -185,7 +185,7 @@ fn a_traced_child_that_stops_has_not_ended() {
 
 /// The handle of a child that was gone before there was a pidfd, and a stranger with its pid.
 fn strangers_are_left_alone(gone: &mut Child) {
-    _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.pid() - 1).to_string());
+    _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.id() - 1).to_string());
     // SAFETY: the closure takes no lock.
     let mut stranger = unsafe {
         Builder::new().without_pidfd().fork(|| {

@@ -1,0 +1,173 @@
+//! Starts the child, and waits until it no longer has the memory.
+
+#![allow(unsafe_code)]
+
+use super::child::{Orders, live, take};
+use super::plan::{Plan, Set};
+use super::{Command, Stdio};
+use crate::arch::NSIG;
+use crate::dumpable::Dumpable;
+use crate::end::wait;
+use crate::raw::CloneArgs;
+use crate::start::{Stack, start};
+use crate::{Child, CloneFlags, Error, Stage};
+use std::ffi::c_int;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+/// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
+static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
+
+/// The child's stack, a part of the caller's.
+#[repr(C, align(16))]
+struct Room([u8; 16 * 1024]);
+
+impl Command {
+    pub(super) fn start(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
+        if !NO_CLEAR_SIGHAND.load(Ordering::Relaxed) {
+            match self.attempt(defaults, false) {
+                // Only how handlers are reset may be done otherwise. What was asked for is not dropped.
+                Err(error)
+                    if error.stage() == Stage::Clone3
+                        && matches!(error.raw_os_error(), libc::ENOSYS | libc::EPERM | libc::EINVAL) => {}
+                done => return done,
+            }
+            let child = self.attempt(defaults, true)?;
+            NO_CLEAR_SIGHAND.store(true, Ordering::Relaxed);
+            return Ok(child);
+        }
+        self.attempt(defaults, true)
+    }
+
+    fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
+        let mask = Mask::of_this_thread()?;
+        let mut plan = Plan::new(self, defaults, &mask.0, resets)?;
+        let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
+        flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
+        flags.set(CloneFlags::PIDFD, self.pidfd);
+        flags.set(CloneFlags::FILES, plan.cuts_fds);
+        // Closures use the caller's thread-local storage, and as much stack as they like.
+        let sleeps = !self.closures.is_empty();
+        flags.set(CloneFlags::VFORK, sleeps);
+
+        let mut room = MaybeUninit::<Room>::uninit();
+        let mut pidfd: c_int = -1;
+        let alive = AtomicU32::new(1);
+        let orders = Orders {
+            steps: std::mem::take(&mut plan.steps),
+            failed: AtomicUsize::new(usize::MAX),
+            errno: AtomicI32::new(0),
+        };
+        // No exit signal until the program is executed: what fails before is nobody else's to see.
+        let args = CloneArgs {
+            flags: flags.bits(),
+            pidfd: if self.pidfd { (&raw mut pidfd).expose_provenance() as u64 } else { 0 },
+            child_tid: alive.as_ptr().expose_provenance() as u64,
+            stack: if sleeps { 0 } else { room.as_mut_ptr().expose_provenance() as u64 },
+            stack_size: if sleeps { 0 } else { size_of::<Room>() as u64 },
+            ..CloneArgs::default()
+        };
+        let dumpable = (self.uid.is_some() || self.gid.is_some()).then(Dumpable::watch);
+        let blocked = mask.block_all();
+        // SAFETY: the room is the child's until the word is 0. `live` uses no thread-local storage. No handler runs in the
+        // child, which has all signals blocked until its last step, and has no handlers then.
+        let started = blocked.and_then(|()| unsafe {
+            start(&args, Stack::Given, live, ptr::from_ref(&orders).cast_mut().cast())
+        });
+        mask.restore();
+        while started.is_ok() && alive.load(Ordering::Acquire) != 0 {
+            // SAFETY: a futex word that lives during the call.
+            unsafe { libc::syscall(libc::SYS_futex, alive.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
+        }
+        // Not before: while the child had another user's ids in this memory, that user could have traced it.
+        if let Some(dumpable) = dumpable {
+            dumpable.restore(true);
+        }
+        let pid = started?;
+        // SAFETY: the kernel has opened it for this call.
+        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        let failed = orders.failed.load(Ordering::Relaxed);
+        if failed != usize::MAX {
+            _ = wait(pid, libc::__WALL);
+            let error = plan.error(failed, orders.errno.load(Ordering::Relaxed));
+            return Err(self.said(error));
+        }
+        let mut child = Child::new(pid, pidfd);
+        let [stdin, stdout, stderr] = &mut plan.pipes;
+        child.stdin = stdin.take().map(Into::into);
+        child.stdout = stdout.take().map(Into::into);
+        child.stderr = stderr.take().map(Into::into);
+        Ok(child)
+    }
+}
+
+impl Command {
+    pub(super) fn execute_here(&mut self) -> Error {
+        let prepared = Mask::of_this_thread().and_then(|mask| {
+            let inherit = [const { &Stdio::inherit() }; 3];
+            let plan = Plan::new(self, inherit, &mask.0, false)?;
+            mask.block_all()?;
+            Ok((mask, plan))
+        });
+        let (mask, plan) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return error,
+        };
+        for (done, step) in plan.steps.iter().enumerate() {
+            // SAFETY: what the plan has prepared; there is no child to disturb.
+            let errno = unsafe { take(step) };
+            if errno != 0 {
+                mask.restore();
+                return self.said(plan.error(done, errno));
+            }
+        }
+        unreachable!("the last step executes the program, or fails")
+    }
+
+    /// With what a closure has said, if it was one.
+    fn said(&mut self, error: Error) -> Error {
+        match self.closures.error() {
+            Some(reason) => error.with_words(reason.to_string()),
+            None => error,
+        }
+    }
+}
+
+/// The signals that the calling thread has blocked.
+struct Mask(Set);
+
+impl Mask {
+    fn of_this_thread() -> Result<Self, Error> {
+        let mut set = Set::default();
+        // SAFETY: a place for the set.
+        unsafe { sigprocmask(ptr::null(), set.as_mut_ptr())? };
+        Ok(Self(set))
+    }
+
+    /// All of them, libc's own, too.
+    fn block_all(&self) -> Result<(), Error> {
+        // SAFETY: a set.
+        unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), ptr::null_mut()) }
+    }
+
+    fn restore(&self) {
+        // SAFETY: a set.
+        _ = unsafe { sigprocmask(self.0.as_ptr(), ptr::null_mut()) };
+    }
+}
+
+/// rt_sigprocmask(2) itself.
+///
+/// # Safety
+///
+/// Both are null or of the size of the kernel's set.
+unsafe fn sigprocmask(new: *const u8, old: *mut u8) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    match unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, NSIG / 8) } {
+        0 => Ok(()),
+        _ => Err(Error::from_io(Stage::SignalMask, &io::Error::last_os_error())),
+    }
+}

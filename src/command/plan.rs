@@ -1,0 +1,365 @@
+//! What was asked for, as a list of the child's steps.
+
+use super::Command;
+use super::child::{Step, action, address};
+use super::fds::{self, Move};
+use super::stdio::{Kind, Stdio};
+use crate::arch::NSIG;
+use crate::{Error, Stage};
+use std::any::Any;
+use std::ffi::{CString, OsStr, OsString, c_int, c_long};
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The kernel's set of signals.
+pub(super) type Set = [u8; NSIG / 8];
+
+/// The child's steps, and everything that they point to.
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// What each step is to an error.
+    names: Vec<(Stage, Option<Box<OsStr>>)>,
+    /// The caller's ends of pipes.
+    pub(super) pipes: [Option<OwnedFd>; 3],
+    /// Whether the descriptors have to be the caller's, until the first step copies those that are needed.
+    pub(super) cuts_fds: bool,
+    path: Option<OsString>,
+    /// What the steps point to.
+    kept: Vec<Box<dyn Any>>,
+}
+
+const NO_NAME: Option<Box<OsStr>> = None;
+
+impl Plan {
+    /// `caller` is the caller's mask of signals.
+    pub(super) fn new(
+        command: &mut Command,
+        defaults: [&Stdio; 3],
+        caller: &Set,
+        resets: bool,
+    ) -> Result<Self, Error> {
+        let has_closures = !command.closures.is_empty();
+        let command = &*command;
+        let mut plan = Self {
+            steps: Vec::with_capacity(8),
+            names: Vec::with_capacity(8),
+            pipes: [None, None, None],
+            // a closure may use them
+            cuts_fds: command.close_other_fds && !has_closures,
+            path: None,
+            kept: Vec::new(),
+        };
+        plan.give_fds(command, defaults)?;
+        plan.leave_the_group(command);
+        plan.limit(command);
+        plan.change_root(command)?;
+        plan.change_ids(command);
+        plan.die_with_parent(command);
+        plan.change_directory(command)?;
+        if has_closures {
+            plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const command.closures));
+        }
+        plan.set_signals(command, caller, resets);
+        plan.execute(command)?;
+        Ok(plan)
+    }
+
+    /// The error of the step of this number.
+    pub(super) fn error(&self, failed: usize, errno: c_int) -> Error {
+        let (stage, argument) = self.names[failed].clone();
+        let error = Error::from_errno(stage, errno).at(argument);
+        match (stage, errno) {
+            (Stage::Fd, libc::EBADF) => error.with_words(format!("RLIMIT_NOFILE is {}", fds::limit())),
+            (Stage::CloseFds, libc::ENOSYS) => error.with_hint(Some("needs close_range(2), Linux 5.9")),
+            (Stage::Exec, libc::ENOEXEC) => {
+                error.with_hint(Some("no program of this machine, and no `#!` line"))
+            }
+            (Stage::Exec, libc::ENOENT) => match &self.path {
+                Some(path) => error.with_words(format!("not found in PATH={}", path.to_string_lossy())),
+                None => error,
+            },
+            _ => error,
+        }
+    }
+
+    fn push(&mut self, stage: Stage, argument: Option<Box<OsStr>>, step: Step) {
+        self.steps.push(step);
+        self.names.push((stage, argument));
+    }
+
+    fn call(
+        &mut self,
+        stage: Stage,
+        argument: Option<Box<OsStr>>,
+        number: c_long,
+        [a, b, c, d]: [c_long; 4],
+    ) {
+        self.push(stage, argument, Step::Call { number, arguments: [a, b, c, d, 0, 0], tolerated: 0 });
+    }
+
+    /// Values that live as long as the steps; their address.
+    fn keep<T: 'static>(&mut self, values: Vec<T>) -> c_long {
+        let place = address(values.as_ptr());
+        self.kept.push(Box::new(values));
+        place
+    }
+
+    fn keep_string(&mut self, stage: Stage, text: &OsStr) -> Result<c_long, Error> {
+        match CString::new(text.as_bytes()) {
+            Ok(string) => Ok(self.keep(string.into_bytes_with_nul())),
+            Err(_) => Err(Error::new(stage, libc::EINVAL, "there is a NUL byte in it").at(Some(text.into()))),
+        }
+    }
+
+    fn give_fds(&mut self, command: &Command, defaults: [&Stdio; 3]) -> Result<(), Error> {
+        let mut moves = Vec::new();
+        let mut kept = Vec::new();
+        for (number, default) in defaults.into_iter().enumerate() {
+            let target = number as c_int;
+            // What is asked for by this number takes its place.
+            if command.fds.iter().any(|(other, _)| *other == target) {
+                continue;
+            }
+            match &command.stdio[number].as_ref().unwrap_or(default).0 {
+                Kind::Inherit => kept.push(Move { source: target, target }),
+                Kind::Fd(fd) => moves.push(Move { source: fds::number(fd.as_fd()), target }),
+                Kind::Null => {
+                    let opened = OpenOptions::new().read(number == 0).write(number != 0).open("/dev/null");
+                    let fd = opened.map_err(|error| {
+                        Error::from_io(Stage::Stdio, &error).at(Some(OsStr::new("/dev/null").into()))
+                    })?;
+                    moves.push(Move { source: fds::number(fd.as_fd()), target });
+                    self.kept.push(Box::new(fd));
+                }
+                Kind::Piped => {
+                    let (reads, writes) =
+                        fds::pipe().map_err(|error| Error::from_io(Stage::Stdio, &error))?;
+                    let (ours, theirs) = if number == 0 { (writes, reads) } else { (reads, writes) };
+                    moves.push(Move { source: fds::number(theirs.as_fd()), target });
+                    self.kept.push(Box::new(theirs));
+                    self.pipes[number] = Some(ours);
+                }
+            }
+        }
+        for (target, fd) in &command.fds {
+            moves.push(Move { source: fds::number(fd.as_fd()), target: *target });
+        }
+        if let Some(wrong) = moves.iter().find(|it| it.target < 0) {
+            let number = OsString::from(wrong.target.to_string());
+            return Err(Error::new(Stage::Fd, libc::EBADF, "no descriptor has a negative number")
+                .at(Some(number.into())));
+        }
+        let duplicates = fds::free_the_targets(&mut moves)?;
+        self.kept.push(Box::new(duplicates));
+
+        if self.cuts_fds {
+            let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);
+            const UNSHARE: c_long = 1 << 1;
+            let above = c_long::from(needed) + 1;
+            self.call(
+                Stage::CloseFds,
+                NO_NAME,
+                libc::SYS_close_range,
+                [above, u32::MAX as c_long, UNSHARE, 0],
+            );
+        }
+        for (step, name) in fds::steps(&moves) {
+            self.push(Stage::Fd, Some(name.into()), step);
+        }
+        if command.close_other_fds {
+            moves.extend(kept);
+            const CLOEXEC: c_long = 1 << 2;
+            for (first, last) in fds::ranges_between(&moves) {
+                // a closure may use them
+                let how = if self.cuts_fds { 0 } else { CLOEXEC };
+                self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_the_group(&mut self, command: &Command) {
+        if command.setsid {
+            self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
+        }
+        if let Some(group) = command.process_group {
+            let name = OsString::from(group.to_string());
+            self.call(
+                Stage::ProcessGroup,
+                Some(name.into()),
+                libc::SYS_setpgid,
+                [0, c_long::from(group), 0, 0],
+            );
+        }
+    }
+
+    fn limit(&mut self, command: &Command) {
+        for (resource, soft, hard) in &command.limits {
+            // struct rlimit64, on every architecture
+            let limits = self.keep(vec![*soft, *hard]);
+            let name = OsString::from(format!("{resource:?}"));
+            let arguments = [0, c_long::from(resource.number()), limits, 0];
+            self.call(Stage::Rlimit, Some(name.into()), libc::SYS_prlimit64, arguments);
+        }
+        if let Some(nice) = command.nice {
+            let name = OsString::from(nice.to_string());
+            let arguments = [libc::PRIO_PROCESS as c_long, 0, c_long::from(nice), 0];
+            self.call(Stage::Nice, Some(name.into()), libc::SYS_setpriority, arguments);
+        }
+        if let Some(cpus) = &command.cpus {
+            // the kernel's set: an array of long
+            let bits = usize::BITS as usize;
+            let mut set = vec![0_usize; cpus.iter().max().map_or(1, |cpu| cpu / bits + 1)];
+            for cpu in cpus {
+                set[cpu / bits] |= 1 << (cpu % bits);
+            }
+            let name = OsString::from(format!("{cpus:?}"));
+            let size = size_of_val(&*set) as c_long;
+            let set = self.keep(set);
+            self.call(Stage::Affinity, Some(name.into()), libc::SYS_sched_setaffinity, [0, size, set, 0]);
+        }
+    }
+
+    fn change_root(&mut self, command: &Command) -> Result<(), Error> {
+        if let Some(root) = &command.root {
+            let place = self.keep_string(Stage::Chroot, root.as_os_str())?;
+            self.call(Stage::Chroot, Some(root.as_os_str().into()), libc::SYS_chroot, [place, 0, 0, 0]);
+            // or the working directory stays outside of it
+            let place = self.keep_string(Stage::Chdir, OsStr::new("/"))?;
+            self.call(Stage::Chdir, Some(OsStr::new("/").into()), libc::SYS_chdir, [place, 0, 0, 0]);
+        }
+        Ok(())
+    }
+
+    fn change_ids(&mut self, command: &Command) {
+        if let Some(groups) = &command.groups {
+            let list = self.keep(groups.clone());
+            let name = OsString::from(format!("{groups:?}"));
+            let arguments = [groups.len() as c_long, list, 0, 0];
+            self.call(Stage::Groups, Some(name.into()), SETGROUPS, arguments);
+        } else if command.uid.is_some() {
+            // As std: who may not drop them keeps them.
+            let step = Step::Call { number: SETGROUPS, arguments: [0; 6], tolerated: libc::EPERM };
+            self.push(Stage::Groups, NO_NAME, step);
+        }
+        for (stage, id, number) in
+            [(Stage::Gid, command.gid, SETRESGID), (Stage::Uid, command.uid, SETRESUID)]
+        {
+            if let Some(id) = id {
+                let name = OsString::from(id.to_string());
+                let id = id as c_long;
+                self.call(stage, Some(name.into()), number, [id, id, id, 0]);
+            }
+        }
+    }
+
+    fn die_with_parent(&mut self, command: &Command) {
+        if command.no_new_privs {
+            let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
+            self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
+        }
+        // after the ids, as their change takes it away
+        if let Some(signal) = command.parent_death_signal {
+            let name = OsString::from(signal.to_string());
+            let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
+            self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
+            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(std::process::id() as c_long));
+        }
+    }
+
+    fn change_directory(&mut self, command: &Command) -> Result<(), Error> {
+        if let Some(directory) = &command.directory {
+            let place = self.keep_string(Stage::Chdir, directory.as_os_str())?;
+            self.call(Stage::Chdir, Some(directory.as_os_str().into()), libc::SYS_chdir, [place, 0, 0, 0]);
+        }
+        if let Some(mask) = command.umask {
+            // cannot fail: what it returns is the mask before
+            self.call(Stage::Chdir, NO_NAME, libc::SYS_umask, [mask as c_long, 0, 0, 0]);
+        }
+        Ok(())
+    }
+
+    fn set_signals(&mut self, command: &Command, caller: &Set, resets: bool) {
+        const SIZE: c_long = (NSIG / 8) as c_long;
+        if resets {
+            self.push(Stage::SignalMask, NO_NAME, Step::ResetHandlers);
+        }
+        let defaults = command.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
+        let ignored = command.ignored.iter().map(|&signal| (signal, libc::SIG_IGN));
+        for (signal, handler) in defaults.chain(ignored) {
+            let action = self.keep(vec![action(handler)]);
+            let name = OsString::from(signal.to_string());
+            let arguments = [c_long::from(signal), action, 0, SIZE];
+            self.call(Stage::SignalMask, Some(name.into()), libc::SYS_rt_sigaction, arguments);
+        }
+        let mask = command.blocked.as_ref().map_or(*caller, |signals| set_of(signals));
+        let mask = self.keep(vec![mask]);
+        let arguments = [c_long::from(libc::SIG_SETMASK), mask, 0, SIZE];
+        self.call(Stage::SignalMask, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
+    }
+
+    fn execute(&mut self, command: &Command) -> Result<(), Error> {
+        let mut arguments = Vec::with_capacity(command.arguments.len() + 1);
+        for argument in &command.arguments {
+            arguments.push(self.keep_string(Stage::Exec, argument)?);
+        }
+        arguments.push(0);
+
+        let variables = command.environment.variables();
+        let mut environment = Vec::with_capacity(variables.len() + 1);
+        let mut path = None;
+        for (key, value) in variables {
+            if key == "PATH" {
+                path = Some(value.clone());
+            }
+            let mut variable = key.into_vec();
+            variable.push(b'=');
+            variable.extend(value.into_vec());
+            environment.push(self.keep_string(Stage::Exec, OsStr::from_bytes(&variable))?);
+        }
+        environment.push(0);
+
+        let program = command.program.as_bytes();
+        let mut candidates = Vec::new();
+        if program.contains(&b'/') {
+            candidates.push(self.keep_string(Stage::Exec, &command.program)?);
+        } else if !program.is_empty() {
+            let path = path.unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
+            for folder in path.as_bytes().split(|byte| *byte == b':') {
+                let mut file = folder.to_vec();
+                if !file.is_empty() {
+                    file.push(b'/');
+                }
+                file.extend(program);
+                candidates.push(self.keep_string(Stage::Exec, OsStr::from_bytes(&file))?);
+            }
+            self.path = Some(path);
+        }
+        let (arguments, environment) = (self.keep(arguments), self.keep(environment));
+        let step = Step::Execute { candidates, arguments, environment };
+        self.push(Stage::Exec, Some(command.program.as_os_str().into()), step);
+        Ok(())
+    }
+}
+
+fn set_of(signals: &[c_int]) -> Set {
+    let mut words = [0_usize; NSIG / usize::BITS as usize];
+    for &signal in signals {
+        let bit = (signal - 1) as usize;
+        if let Some(word) = words.get_mut(bit / usize::BITS as usize) {
+            *word |= 1 << (bit % usize::BITS as usize);
+        }
+    }
+    let mut set = Set::default();
+    for (bytes, word) in set.chunks_exact_mut(size_of::<usize>()).zip(words) {
+        bytes.copy_from_slice(&word.to_ne_bytes());
+    }
+    set
+}
+
+// 32-bit architectures that had 16-bit ids have a second one.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID};

@@ -1,0 +1,536 @@
+//! `Command`: what a program is given, what it costs its caller, and what an error says. The programs are the test's own.
+
+use crate::common::{self, skip};
+use crate::program::{passes, rounds};
+use clone_trampoline::{Child, Command, Error, Resource, Stage, Stdio};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+const VARIABLE: &str = "CLONE_TRAMPOLINE_PROBE";
+
+/// This program, which runs `test` in it, and comes to [`inside`] there.
+fn this_program(test: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(VARIABLE, "inside");
+    command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Runs `body`, and ends the program, if it is the one that the test has started.
+fn inside(body: impl FnOnce() -> i32) {
+    if std::env::var_os(VARIABLE).is_some() {
+        exit(body());
+    }
+}
+
+/// What `body` says in the program that `prepare` has changed.
+fn says(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce() -> String) -> String {
+    say(body);
+    said(test, prepare)
+}
+
+/// In that program: says it, and ends.
+fn say(body: impl FnOnce() -> String) {
+    inside(|| {
+        // not through libtest's capture
+        File::from(io::stdout().as_fd().try_clone_to_owned().unwrap()).write_all(body().as_bytes()).unwrap();
+        42
+    });
+}
+
+fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
+    let mut command = this_program(test);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    prepare(&mut command);
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(42), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // after what libtest says
+    text.split_once("<<").and_then(|(_, text)| text.split_once(">>")).expect("what was said").0.to_owned()
+}
+
+fn status(field: &str) -> String {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
+    format!("<<{}>>", line.trim())
+}
+
+/// Nothing is left of a start that failed.
+#[track_caller]
+fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
+    let before = descriptors();
+    let error = command.spawn().unwrap_err();
+    assert_eq!((error.stage(), error.raw_os_error()), (stage, errno), "{error}");
+    assert_eq!(descriptors(), before, "{error}");
+    error
+}
+
+fn descriptors() -> Vec<OsString> {
+    let mut all: Vec<_> =
+        fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_status_arrives() {
+    inside(|| 42);
+    let mut child = this_program("command::the_status_arrives").spawn().unwrap();
+    assert!(child.pidfd().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+    assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(42));
+    child.kill().unwrap();
+    let mut child = this_program("command::the_status_arrives").without_pidfd().spawn().unwrap();
+    assert!(child.pidfd().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+}
+
+#[test]
+fn a_program_can_be_waited_for_with_a_limit_and_killed() {
+    inside(|| {
+        std::thread::sleep(Duration::from_secs(1000));
+        1
+    });
+    let mut child =
+        this_program("command::a_program_can_be_waited_for_with_a_limit_and_killed").spawn().unwrap();
+    let begin = Instant::now();
+    assert!(child.wait_timeout(Duration::from_millis(50)).unwrap().is_none());
+    assert!(begin.elapsed() >= Duration::from_millis(50));
+    child.send_signal(libc::SIGTERM).unwrap();
+    assert_eq!(child.wait_timeout(Duration::MAX).unwrap().unwrap().signal(), Some(libc::SIGTERM));
+    child.send_signal(libc::SIGTERM).unwrap();
+}
+
+#[test]
+fn arguments_and_environment_arrive() {
+    let test = "command::arguments_and_environment_arrive";
+    let prepare = |command: &mut Command| {
+        command
+            .arg0("another name")
+            .env("ADDED", "a")
+            .env("REMOVED", "r")
+            .env_remove("REMOVED")
+            .env_remove("HOME");
+        assert_eq!(command.get_program(), "/proc/self/exe");
+        assert_eq!(command.get_args().next().unwrap(), test);
+        assert_eq!(command.get_envs().find(|(key, _)| *key == "HOME"), Some(("HOME".as_ref(), None)));
+        assert!(format!("{command:?}").starts_with(r#"["/proc/self/exe"] "another name" "#), "{command:?}");
+    };
+    let said = says(test, prepare, || {
+        let variables = ["ADDED", "REMOVED", "HOME"].map(|name| std::env::var(name).unwrap_or("-".into()));
+        format!("<<{} {}>>", std::env::args().next().unwrap(), variables.join(" "))
+    });
+    assert_eq!(said, "another name a - -");
+}
+
+#[test]
+fn a_cleared_environment_is_empty() {
+    let said = says(
+        "command::a_cleared_environment_is_empty",
+        |command| _ = command.env("BEFORE", "b").env_clear().env(VARIABLE, "inside"),
+        || format!("<<{:?}>>", std::env::vars().collect::<Vec<_>>()),
+    );
+    assert_eq!(said, format!("{:?}", [(VARIABLE, "inside")]));
+}
+
+#[test]
+fn the_working_directory_and_the_umask_are_the_programs() {
+    let before = std::env::current_dir().unwrap();
+    let said = says(
+        "command::the_working_directory_and_the_umask_are_the_programs",
+        |command| _ = command.current_dir("/proc").umask(0o123),
+        || format!("<<{} {}>>", std::env::current_dir().unwrap().display(), &status("Umask:")[2..6]),
+    );
+    assert_eq!(said, "/proc 0123");
+    assert_eq!(std::env::current_dir().unwrap(), before);
+}
+
+/// A program by name is looked for in the PATH that it will have, and in the directory that it will have.
+#[test]
+fn a_name_is_looked_for_in_the_programs_path() {
+    inside(|| 42);
+    let exe = std::env::current_exe().unwrap();
+    let (folder, name) = (exe.parent().unwrap(), exe.file_name().unwrap());
+    let with = |path: &str, directory: Option<&std::path::Path>| {
+        let mut command = Command::new(name);
+        command
+            .args(["command::a_name_is_looked_for_in_the_programs_path", "--exact"])
+            .env(VARIABLE, "inside");
+        command.stdout(Stdio::null()).env("PATH", path);
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
+        command
+    };
+    let absolute = format!("/nowhere:/proc/self/status:{}", folder.display());
+    assert_eq!(with(&absolute, None).status().unwrap().code(), Some(42));
+    assert_eq!(with("", Some(folder)).status().unwrap().code(), Some(42));
+    assert_eq!(with("nowhere:", Some(folder)).status().unwrap().code(), Some(42));
+    let error = fails(&mut with("/nowhere:/bin", None), Stage::Exec, libc::ENOENT);
+    assert!(error.to_string().ends_with("not found in PATH=/nowhere:/bin"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn descriptors_get_their_numbers() {
+    let pipe = |text: &str| -> OwnedFd {
+        let (reads, mut writes) = pipe();
+        writes.write_all(text.as_bytes()).unwrap();
+        reads
+    };
+    // a cycle of three, of which none may be lost, and a number that stays
+    let [a, b, c, kept] = ["a", "b", "c", "k"].map(pipe);
+    let numbers = [a.as_raw_fd(), b.as_raw_fd(), c.as_raw_fd(), kept.as_raw_fd()];
+    let list = numbers.map(|number| number.to_string()).join(",");
+    let said = says(
+        "command::descriptors_get_their_numbers",
+        |command| {
+            command
+                .env("NUMBERS", list)
+                .fd(numbers[1], a)
+                .fd(numbers[2], b)
+                .fd(numbers[0], c)
+                .fd(numbers[3], kept);
+        },
+        || {
+            let numbers = std::env::var("NUMBERS").unwrap();
+            let read = |number: &str| {
+                let mut text = String::new();
+                // by /proc, as a descriptor of ours
+                let file = File::open(format!("/proc/self/fd/{number}"));
+                file.unwrap().read_to_string(&mut text).unwrap();
+                text
+            };
+            format!("<<{}>>", numbers.split(',').map(read).collect::<String>())
+        },
+    );
+    assert_eq!(said, "cabk");
+}
+
+fn pipe() -> (OwnedFd, File) {
+    use std::os::fd::FromRawFd;
+    let mut fds = [-1; 2];
+    // SAFETY: a place for two new descriptors.
+    unsafe {
+        assert_eq!(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC), 0);
+        (OwnedFd::from_raw_fd(fds[0]), File::from_raw_fd(fds[1]))
+    }
+}
+
+/// Also those that are not close-on-exec.
+#[test]
+fn other_descriptors_are_closed_if_that_is_asked_for() {
+    let test = "command::other_descriptors_are_closed_if_that_is_asked_for";
+    say(|| {
+        // those above 5, as libtest and this look have some of their own
+        let given = |fd: &&OsString| fd.to_str().is_some_and(|fd| fd.parse().is_ok_and(|fd: i32| fd > 5));
+        let all = descriptors();
+        format!("<<{}>>", all.iter().filter(given).map(|fd| fd.to_str().unwrap()).collect::<Vec<_>>().join(" "))
+    });
+    let open = File::open("/dev/null").unwrap();
+    // SAFETY: our own descriptors.
+    let [low, high] = [100, 700].map(|least| unsafe { libc::fcntl(open.as_raw_fd(), libc::F_DUPFD, least) });
+    assert!(low >= 100 && high >= 700);
+    for closes in [true, false] {
+        for with_closure in [false, true] {
+            let said = said(test, |command| {
+                command.close_other_fds(closes).fd(9, File::open("/dev/null").unwrap());
+                if with_closure {
+                    // SAFETY: it does nothing.
+                    unsafe { command.pre_exec(|| Ok(())) };
+                }
+            });
+            assert_eq!(said == "9", closes, "{said}");
+            for fd in [low, high] {
+                assert_eq!(said.split(' ').any(|it| it == fd.to_string()), !closes, "{said}");
+            }
+        }
+    }
+    // and ours are as before
+    // SAFETY: our own descriptors.
+    unsafe {
+        assert!(libc::close(high) == 0 && libc::close(low) == 0);
+    }
+}
+
+#[test]
+fn output_is_read_from_both_pipes() {
+    inside(|| {
+        // more than a pipe holds, turn by turn
+        for _ in 0..100 {
+            File::from(io::stdout().as_fd().try_clone_to_owned().unwrap()).write_all(&[b'o'; 3000]).unwrap();
+            File::from(io::stderr().as_fd().try_clone_to_owned().unwrap()).write_all(&[b'e'; 3000]).unwrap();
+        }
+        42
+    });
+    let mut command = this_program("command::output_is_read_from_both_pipes");
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(42));
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'o').count() / 300_000, 1);
+    assert_eq!(output.stderr, [b'e'; 300_000]);
+}
+
+#[test]
+fn signals_are_as_asked_for() {
+    let test = "command::signals_are_as_asked_for";
+    let mask = |field: &str| status(field);
+    // SIGPIPE, which std's programs ignore, is not: this one is std's as well, and looks before that at nothing
+    let blocked =
+        says(test, |command| _ = command.block_signals(&[libc::SIGUSR1, libc::SIGUSR2]), || mask("SigBlk:"));
+    assert_eq!(
+        u128::from_str_radix(&blocked, 16).unwrap(),
+        1 << (libc::SIGUSR1 - 1) | 1 << (libc::SIGUSR2 - 1)
+    );
+}
+
+#[test]
+fn ignored_signals_are_as_asked_for() {
+    let said = says(
+        "command::ignored_signals_are_as_asked_for",
+        |command| {
+            _ = command.ignore_signals(&[libc::SIGUSR1, libc::SIGUSR2]).default_signals(&[libc::SIGHUP])
+        },
+        || status("SigIgn:"),
+    );
+    let ignored = u128::from_str_radix(&said, 16).unwrap();
+    let is = |signal: i32| ignored >> (signal - 1) & 1 == 1;
+    assert!(is(libc::SIGUSR1) && is(libc::SIGUSR2) && !is(libc::SIGHUP), "{said}");
+}
+
+#[test]
+fn limits_and_nice_are_the_programs() {
+    let said = says(
+        "command::limits_and_nice_are_the_programs",
+        |command| _ = command.rlimit(Resource::Core, 0, 1).rlimit(Resource::Files, 50, 60).nice(7),
+        || {
+            let limits = fs::read_to_string("/proc/self/limits").unwrap();
+            let of = |name: &str| {
+                limits.lines().find_map(|line| line.strip_prefix(name)).unwrap().split_whitespace()
+            };
+            // SAFETY: no pointers.
+            let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+            let words: Vec<_> =
+                of("Max core file size").take(2).chain(of("Max open files").take(2)).collect();
+            format!("<<{} {nice}>>", words.join(" "))
+        },
+    );
+    assert_eq!(said, "0 1 50 60 7");
+}
+
+#[test]
+fn a_session_and_a_group_are_new() {
+    let group = says(
+        "command::a_session_and_a_group_are_new",
+        |command| {
+            if std::env::var_os(VARIABLE).is_none() {
+                command.process_group(0);
+            }
+        },
+        // SAFETY: no pointers.
+        || unsafe {
+            format!("<<{} {}>>", libc::getpgrp() == libc::getpid(), libc::getsid(0) == libc::getpid())
+        },
+    );
+    assert_eq!(group, "true false");
+}
+
+#[test]
+fn a_session_is_new() {
+    let session = says(
+        "command::a_session_is_new",
+        |command| _ = command.setsid(true),
+        // SAFETY: no pointers.
+        || unsafe { format!("<<{}>>", libc::getsid(0) == libc::getpid()) },
+    );
+    assert_eq!(session, "true");
+}
+
+#[test]
+fn ids_and_groups_are_the_programs_and_the_caller_stays_dumpable() {
+    say(|| {
+        let of = |field: &str| status(field)[2..].trim_end_matches(">>").replace('\t', " ");
+        format!("<<{}; {}; {}>>", of("Uid:"), of("Gid:"), of("Groups:"))
+    });
+    if !common::can_give_up_root() {
+        return skip("takes CAP_SETUID and CAP_SETGID");
+    }
+    // SAFETY: no pointers.
+    let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+    let before = dumpable();
+    let said = said("command::ids_and_groups_are_the_programs_and_the_caller_stays_dumpable", |command| {
+        _ = command.uid(65_533).gid(65_532).groups(&[65_531, 65_530])
+    });
+    assert_eq!(said, "65533 65533 65533 65533; 65532 65532 65532 65532; 65530 65531");
+    assert_eq!(dumpable(), before);
+}
+
+#[test]
+fn no_new_privs_is_the_programs() {
+    let test = "command::no_new_privs_is_the_programs";
+    let said = says(test, |command| _ = command.no_new_privs(true), || status("NoNewPrivs:"));
+    assert_eq!(said, "1");
+}
+
+/// Of the thread that has started it.
+#[test]
+fn the_parents_death_is_a_signal() {
+    inside(|| {
+        std::thread::sleep(Duration::from_secs(1000));
+        1
+    });
+    let parent = std::thread::spawn(|| {
+        let mut command = this_program("command::the_parents_death_is_a_signal");
+        command.parent_death_signal(libc::SIGKILL).spawn().unwrap()
+    });
+    assert_eq!(parent.join().unwrap().wait().unwrap().signal(), Some(libc::SIGKILL));
+}
+
+/// Each stage that can be made to fail, in the order of the stages; and the same command works when the cause is gone.
+#[test]
+fn each_stage_names_what_failed_and_leaves_nothing() {
+    inside(|| 42);
+    // in a program of its own, as other tests open descriptors
+    passes("command::each_stage_names_what_failed_and_leaves_nothing", "program", each_stage);
+}
+
+fn each_stage() {
+    let new = || this_program("command::each_stage_names_what_failed_and_leaves_nothing");
+    let null = || File::open("/dev/null").unwrap();
+
+    let error = fails(new().fd(9_000_000, null()), Stage::Fd, libc::EBADF);
+    assert!(
+        error.to_string().contains(" at 9000000: ") && error.hint().unwrap().contains("RLIMIT_NOFILE"),
+        "{error}"
+    );
+    fails(new().fd(-1, null()), Stage::Fd, libc::EBADF);
+    let error = fails(new().process_group(999_999_999), Stage::ProcessGroup, libc::EPERM);
+    assert_eq!(error.argument().unwrap(), "999999999");
+    fails(new().rlimit(Resource::Files, 2, 1), Stage::Rlimit, libc::EINVAL);
+    fails(new().affinity([]), Stage::Affinity, libc::EINVAL);
+    let error = fails(new().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
+    assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
+    fails(new().current_dir("/dev/null"), Stage::Chdir, libc::ENOTDIR);
+    fails(new().parent_death_signal(1000), Stage::ParentDeath, libc::EINVAL);
+    fails(new().ignore_signals(&[libc::SIGKILL]), Stage::SignalMask, libc::EINVAL);
+    fails(&mut Command::new("/nowhere"), Stage::Exec, libc::ENOENT);
+    fails(&mut Command::new("/proc/self/status"), Stage::Exec, libc::EACCES);
+    fails(&mut Command::new(""), Stage::Exec, libc::ENOENT);
+    let error = fails(&mut Command::new("with\0nul"), Stage::Exec, libc::EINVAL);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    fails(new().arg("with\0nul"), Stage::Exec, libc::EINVAL);
+    // SAFETY: it takes no lock.
+    let error = unsafe {
+        let refuse = || Err(io::Error::other("my own reason"));
+        fails(new().pre_exec(refuse), Stage::PreExec, libc::EINVAL)
+    };
+    assert_eq!(error.to_string(), "pre_exec: my own reason");
+
+    let mut command = new();
+    command.current_dir("/nowhere");
+    fails(&mut command, Stage::Chdir, libc::ENOENT);
+    assert_eq!(command.current_dir("/").status().unwrap().code(), Some(42));
+}
+
+/// No zombie, and nobody is told.
+#[test]
+fn a_start_that_fails_sends_no_sigchld() {
+    passes("command::a_start_that_fails_sends_no_sigchld", "program", || {
+        let pending = || status("SigPnd:") + &status("ShdPnd:");
+        // SAFETY: a set of signals.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigaddset(&mut set, libc::SIGCHLD);
+            libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        }
+        let before = pending();
+        for _ in 0..20 {
+            Command::new("/nowhere").spawn().unwrap_err();
+        }
+        assert_eq!(pending(), before);
+        // SAFETY: no place for a status.
+        assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) }, -1);
+    });
+}
+
+/// std's Command panics here.
+#[test]
+fn it_works_where_sigchld_is_ignored() {
+    inside(|| 7);
+    passes("command::it_works_where_sigchld_is_ignored", "program", || {
+        // SAFETY: no handler.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        assert_eq!(Command::new("/nowhere").spawn().unwrap_err().raw_os_error(), libc::ENOENT);
+        let mut child = this_program("command::it_works_where_sigchld_is_ignored").spawn().unwrap();
+        match child.wait() {
+            Ok(status) => assert_eq!(status.code(), Some(7)),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::ECHILD));
+                assert!(common::release() < (6, 15), "the kernel keeps the status");
+            }
+        }
+    });
+}
+
+/// A handler of the caller never runs in the child.
+#[test]
+fn handlers_are_the_callers_alone() {
+    inside(|| 42);
+    extern "C" fn handler(_: i32) {}
+    passes("command::handlers_are_the_callers_alone", "program", || {
+        // SAFETY: a handler that does nothing.
+        unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
+        for _ in rounds().take(20) {
+            let mut command = this_program("command::handlers_are_the_callers_alone");
+            assert_eq!(command.status().unwrap().code(), Some(42));
+        }
+    });
+}
+
+/// Each thread's program gets its thread's descriptors and no others.
+#[test]
+fn threads_at_once_do_not_mix_up_descriptors() {
+    inside(|| {
+        let number =
+            |fd: i32| fs::read_link(format!("/proc/self/fd/{fd}")).ok().map(|path| path.into_os_string());
+        let right = number(10) == std::env::var_os("WANTED") && number(11).is_none();
+        if right { 42 } else { 1 }
+    });
+    std::thread::scope(|scope| {
+        for path in ["/dev/null", "/dev/zero", "/dev/full", "/proc/version"] {
+            scope.spawn(move || {
+                for _ in rounds().take(15) {
+                    let mut command = this_program("command::threads_at_once_do_not_mix_up_descriptors");
+                    command.env("WANTED", path).fd(10, File::open(path).unwrap());
+                    assert_eq!(command.status().unwrap().code(), Some(42), "{path}");
+                }
+            });
+        }
+    });
+}
+
+/// One type is the handle of both.
+#[test]
+fn the_handle_is_that_of_fork() {
+    fn code(mut child: Child) -> Option<i32> {
+        child.wait().unwrap().code()
+    }
+    inside(|| 42);
+    // SAFETY: the closure takes no lock.
+    assert_eq!(code(unsafe { clone_trampoline::fork(|| 7) }.unwrap()), Some(7));
+    assert_eq!(code(this_program("command::the_handle_is_that_of_fork").spawn().unwrap()), Some(42));
+}
+
+#[test]
+fn it_is_send_and_sync() {
+    fn is<T: Send + Sync>() {}
+    is::<Command>();
+    is::<Child>();
+    is::<Stdio>();
+    is::<Error>();
+}
