@@ -171,6 +171,19 @@ impl Error {
         Self { argument, ..self }
     }
 
+    /// The error of this crate that an [`io::Error`] was made of, such as that of a [`Command`](crate::Command).
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Error, Stage};
+    ///
+    /// let error = Command::new("/bin/true").current_dir("/nowhere").spawn().unwrap_err();
+    /// assert_eq!(Error::of(&error).map(Error::stage), Some(Stage::Chdir));
+    /// ```
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// What was being done.
     #[must_use]
     pub const fn stage(&self) -> Stage {
@@ -180,10 +193,10 @@ impl Error {
     /// What it was being done with: the program, the directory, the number of a descriptor.
     ///
     /// ```
-    /// use clone_trampoline::{Command, Stage};
+    /// use clone_trampoline::{Command, Error};
     ///
     /// let error = Command::new("/bin/true").current_dir("/nowhere").spawn().unwrap_err();
-    /// assert_eq!((error.stage(), error.argument().unwrap()), (Stage::Chdir, "/nowhere".as_ref()));
+    /// assert_eq!(Error::of(&error).unwrap().argument(), Some("/nowhere".as_ref()));
     /// assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
     /// ```
     #[must_use]
@@ -200,8 +213,8 @@ impl Error {
     /// The errno's kind, as that of std's errors.
     ///
     /// ```
-    /// let error = clone_trampoline::Command::new("/nowhere/program").spawn().unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// let error = clone_trampoline::Builder::new().uid_map(0, 0, 1).call(|| ()).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     /// ```
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {

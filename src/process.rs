@@ -66,6 +66,11 @@ impl Child {
         Self { stdin: None, stdout: None, stderr: None, pid, pidfd, gone: false, status: None }
     }
 
+    /// It has been waited for.
+    pub(crate) fn has_ended(&mut self, status: ExitStatus) {
+        self.status = Some(status);
+    }
+
     /// Somebody else has waited for it.
     pub(crate) fn is_gone(&mut self) {
         (self.pidfd, self.gone) = (None, true);

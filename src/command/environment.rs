@@ -4,40 +4,62 @@ use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment {
-    cleared: bool,
+pub(super) struct CommandEnv {
+    clear: bool,
     /// None: removed.
-    changes: BTreeMap<OsString, Option<OsString>>,
+    vars: BTreeMap<OsString, Option<OsString>>,
 }
 
-impl Environment {
+impl CommandEnv {
     pub(super) fn set(&mut self, key: &OsStr, value: &OsStr) {
-        self.changes.insert(key.into(), Some(value.into()));
+        self.vars.insert(key.into(), Some(value.into()));
     }
 
     pub(super) fn remove(&mut self, key: &OsStr) {
-        if self.cleared {
-            self.changes.remove(key);
+        if self.clear {
+            self.vars.remove(key);
         } else {
-            self.changes.insert(key.into(), None);
+            self.vars.insert(key.into(), None);
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.cleared = true;
-        self.changes.clear();
+        self.clear = true;
+        self.vars.clear();
+    }
+
+    pub(super) fn is_cleared(&self) -> bool {
+        self.clear
+    }
+
+    pub(super) fn is_the_callers(&self) -> bool {
+        self.vars.is_empty() && !self.clear
+    }
+
+    /// The changes as a shell, or env(1), takes them before a program.
+    pub(super) fn write_for_a_shell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let removed: Vec<_> = self.vars.iter().filter(|(_, value)| value.is_none()).collect();
+        if self.clear {
+            write!(f, "env -i ")?;
+        } else if !removed.is_empty() {
+            write!(f, "env ")?;
+            removed.iter().try_for_each(|(key, _)| write!(f, "-u {} ", key.to_string_lossy()))?;
+        }
+        let mut set = self.vars.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        set.try_for_each(|(key, value)| write!(f, "{}={value:?} ", key.to_string_lossy()))
     }
 
     /// All variables, sorted if something was changed. By std's own functions: they alone know of the lock that set_var takes.
     pub(super) fn variables(&self) -> Vec<(OsString, OsString)> {
-        if self.changes.is_empty() && !self.cleared {
+        if self.is_the_callers() {
             return env::vars_os().collect();
         }
         let mut all: BTreeMap<OsString, OsString> =
-            if self.cleared { BTreeMap::new() } else { env::vars_os().collect() };
-        for (key, value) in &self.changes {
+            if self.clear { BTreeMap::new() } else { env::vars_os().collect() };
+        for (key, value) in &self.vars {
             match value {
                 Some(value) => _ = all.insert(key.clone(), value.clone()),
                 None => _ = all.remove(key),
@@ -52,9 +74,9 @@ impl Environment {
 #[derive(Clone, Debug)]
 pub struct CommandEnvs<'a>(btree_map::Iter<'a, OsString, Option<OsString>>);
 
-impl Environment {
+impl CommandEnv {
     pub(super) fn changes(&self) -> CommandEnvs<'_> {
-        CommandEnvs(self.changes.iter())
+        CommandEnvs(self.vars.iter())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::child::Step;
 use crate::{Error, Stage};
-use std::ffi::{OsString, c_int, c_long};
+use std::ffi::{OsStr, OsString, c_int, c_long};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -15,46 +15,57 @@ pub(super) struct Move {
     pub(super) target: RawFd,
 }
 
-/// Duplicates, above all targets, of sources whose number is another one's target. So the moves can be made in any order.
-pub(super) fn free_the_targets(moves: &mut [Move]) -> Result<Vec<OwnedFd>, Error> {
-    let highest = moves.iter().map(|it| it.target).max().unwrap_or(-1);
-    let mut duplicates = Vec::new();
-    for i in 0..moves.len() {
-        let Move { source, target } = moves[i];
-        if moves.iter().any(|other| other.target == source && other.target != target) {
-            // SAFETY: a descriptor, of which the result is a new one.
-            let fd = unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, highest.saturating_add(1)) };
-            if fd == -1 {
-                return Err(refused(&io::Error::last_os_error(), moves[i]));
-            }
-            // SAFETY: as above.
-            duplicates.push(unsafe { OwnedFd::from_raw_fd(fd) });
-            moves[i].source = fd;
-        }
+impl Move {
+    /// What an error says of it.
+    fn words(self) -> Option<Box<OsStr>> {
+        Some(OsString::from(format!("{} at {}", self.source, self.target)).into())
     }
-    Ok(duplicates)
 }
 
-/// The steps that make the moves, each with the words for its error.
-pub(super) fn steps(moves: &[Move]) -> impl Iterator<Item = (Step, OsString)> {
-    moves.iter().map(|&Move { source, target }| {
-        let step = if source == target {
-            let arguments = [c_long::from(source), c_long::from(libc::F_SETFD), 0, 0, 0, 0];
-            Step::Call { number: libc::SYS_fcntl, arguments, tolerated: 0 }
-        } else {
-            let arguments = [c_long::from(source), c_long::from(target), 0, 0, 0, 0];
-            Step::Call { number: libc::SYS_dup3, arguments, tolerated: 0 }
+/// The steps that make the moves, each with the words for its error. A source whose number is a target is replaced by a
+/// duplicate, which `moves` has then. So the moves can be made in any order, and by dup3(2) alone, which refuses to move a
+/// descriptor to itself.
+pub(super) fn plan(moves: &mut [Move]) -> Result<(Vec<OwnedFd>, Vec<PlannedMove>), Error> {
+    let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+    let limit = limit();
+    let mut duplicates = Vec::new();
+    let mut steps = Vec::with_capacity(moves.len());
+    for it in moves {
+        let words = it.words();
+        if it.target < 0 || it.target as libc::rlim_t >= limit {
+            let hint = format!("RLIMIT_NOFILE is {limit}");
+            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(words).with_words(hint));
+        }
+        if targets.contains(&it.source) {
+            let duplicate = duplicate(it.source, &targets)
+                .map_err(|error| Error::from_io(Stage::Fd, &error).at(words.clone()))?;
+            it.source = duplicate.as_raw_fd();
+            duplicates.push(duplicate);
+        }
+        let arguments = [c_long::from(it.source), c_long::from(it.target), 0, 0, 0, 0];
+        steps.push((words, Step::Call { number: libc::SYS_dup3, arguments, tolerated: 0 }));
+    }
+    Ok((duplicates, steps))
+}
+
+type PlannedMove = (Option<Box<OsStr>>, Step);
+
+/// By a number that is nobody's target.
+fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
+    let mut least = 0;
+    loop {
+        // SAFETY: a descriptor, which is open as long as the `Command` is; the result is a new one.
+        let fd = unsafe {
+            match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, least) {
+                -1 => return Err(io::Error::last_os_error()),
+                fd => OwnedFd::from_raw_fd(fd),
+            }
         };
-        (step, words(Move { source, target }))
-    })
-}
-
-fn words(Move { source, target }: Move) -> OsString {
-    format!("{source} at {target}").into()
-}
-
-fn refused(error: &io::Error, it: Move) -> Error {
-    Error::from_io(Stage::Fd, error).at(Some(words(it).into()))
+        if !targets.contains(&fd.as_raw_fd()) {
+            return Ok(fd);
+        }
+        least = fd.as_raw_fd() + 1;
+    }
 }
 
 /// The ranges of numbers that no program is given, beside these targets.
@@ -88,7 +99,7 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The soft limit on the numbers of descriptors.
-pub(super) fn limit() -> libc::rlim_t {
+fn limit() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a place for the limits.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };

@@ -3,20 +3,24 @@
 #![allow(unsafe_code)]
 
 use super::child::{Orders, live, take};
-use super::plan::{Plan, Set};
+use super::plan::{Caller, Plan, Set};
 use super::{Command, Stdio};
 use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
 use crate::end::wait;
 use crate::raw::CloneArgs;
+use crate::spawn::no_thread;
 use crate::start::{Stack, start};
 use crate::{Child, CloneFlags, Error, Stage};
+use std::convert::Infallible;
 use std::ffi::c_int;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::thread;
 
 /// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
 static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
@@ -44,7 +48,8 @@ impl Command {
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
         let mask = Mask::of_this_thread()?;
-        let mut plan = Plan::new(self, defaults, &mask.0, resets)?;
+        let parent = std::process::id() as libc::pid_t;
+        let mut plan = Plan::new(self, defaults, Caller { mask: mask.0, parent, resets })?;
         let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
         flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
         flags.set(CloneFlags::PIDFD, self.pidfd);
@@ -89,13 +94,19 @@ impl Command {
         let pid = started?;
         // SAFETY: the kernel has opened it for this call.
         let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        let mut child = Child::new(pid, pidfd);
         let failed = orders.failed.load(Ordering::Relaxed);
+        if failed != usize::MAX || !self.pidfd {
+            // A child that has executed nothing sends no signal, and its pid alone is not enough to wait for it later. One
+            // that has executed its program is none for `__WCLONE`.
+            if let Ok(Some(status)) = wait(pid, libc::__WCLONE) {
+                child.has_ended(status);
+            }
+        }
         if failed != usize::MAX {
-            _ = wait(pid, libc::__WALL);
             let error = plan.error(failed, orders.errno.load(Ordering::Relaxed));
             return Err(self.said(error));
         }
-        let mut child = Child::new(pid, pidfd);
         let [stdin, stdout, stderr] = &mut plan.pipes;
         child.stdin = stdin.take().map(Into::into);
         child.stdout = stdout.take().map(Into::into);
@@ -105,26 +116,38 @@ impl Command {
 }
 
 impl Command {
+    /// In a thread with descriptors, a root and a working directory of its own. So a step that fails leaves those of the
+    /// program as they were.
     pub(super) fn execute_here(&mut self) -> Error {
-        let prepared = Mask::of_this_thread().and_then(|mask| {
-            let inherit = [const { &Stdio::inherit() }; 3];
-            let plan = Plan::new(self, inherit, &mask.0, false)?;
-            mask.block_all()?;
-            Ok((mask, plan))
+        let result = thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, || self.execute_in_this_thread());
+            let thread = thread.map_err(|error| no_thread(&error))?;
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
         });
-        let (mask, plan) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => return error,
-        };
-        for (done, step) in plan.steps.iter().enumerate() {
+        let Err(error) = result;
+        error
+    }
+
+    fn execute_in_this_thread(&mut self) -> Result<Infallible, Error> {
+        // SAFETY: no pointers.
+        if unsafe { libc::unshare(libc::CLONE_FILES | libc::CLONE_FS) } != 0 {
+            return Err(Error::from_io(Stage::Thread, &io::Error::last_os_error()));
+        }
+        let mask = Mask::of_this_thread()?;
+        // SAFETY: no pointers.
+        let parent = unsafe { libc::getppid() };
+        let inherit = [const { &Stdio::inherit() }; 3];
+        let plan = Plan::new(self, inherit, Caller { mask: mask.0, parent, resets: false })?;
+        let dumpable = Dumpable::watch();
+        mask.block_all()?;
+        let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
             // SAFETY: what the plan has prepared; there is no child to disturb.
             let errno = unsafe { take(step) };
-            if errno != 0 {
-                mask.restore();
-                return self.said(plan.error(done, errno));
-            }
-        }
-        unreachable!("the last step executes the program, or fails")
+            (errno != 0).then_some((done, errno))
+        });
+        dumpable.restore(true);
+        let (done, errno) = failed.expect("the last step executes the program, or fails");
+        Err(self.said(plan.error(done, errno)))
     }
 
     /// With what a closure has said, if it was one.

@@ -19,11 +19,12 @@ pub use environment::CommandEnvs;
 pub use resource::Resource;
 pub use stdio::Stdio;
 
-use crate::{Child, Error};
+use crate::Child;
 use closures::Closures;
-use environment::Environment;
+use environment::CommandEnv;
 use std::ffi::{OsStr, OsString, c_int};
 use std::fmt;
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
@@ -64,7 +65,7 @@ pub struct Command {
     program: OsString,
     /// argv, its first included.
     arguments: Vec<OsString>,
-    environment: Environment,
+    environment: CommandEnv,
     directory: Option<PathBuf>,
     stdio: [Option<Stdio>; 3],
     fds: Vec<(RawFd, OwnedFd)>,
@@ -96,7 +97,7 @@ impl Command {
         Self {
             arguments: vec![program.clone()],
             program,
-            environment: Environment::default(),
+            environment: CommandEnv::default(),
             directory: None,
             stdio: [None, None, None],
             fds: Vec::new(),
@@ -340,18 +341,17 @@ impl Command {
     /// descriptors that it opens are the child's.
     ///
     /// ```
-    /// use clone_trampoline::{Command, Stage};
+    /// use clone_trampoline::Command;
     /// use std::io;
     ///
     /// let mut command = Command::new("true");
     /// // SAFETY: it takes no lock.
     /// unsafe { command.pre_exec(|| Err(io::Error::other("my own reason"))) };
-    /// let error = command.spawn().unwrap_err();
-    /// assert_eq!((error.stage(), error.to_string()), (Stage::PreExec, "pre_exec: my own reason".into()));
+    /// assert_eq!(command.spawn().unwrap_err().to_string(), "pre_exec: my own reason");
     /// ```
     pub unsafe fn pre_exec<F>(&mut self, f: F) -> &mut Self
     where
-        F: FnMut() -> std::io::Result<()> + Send + Sync + 'static,
+        F: FnMut() -> io::Result<()> + Send + Sync + 'static,
     {
         self.closures.push(Box::new(f));
         self
@@ -368,8 +368,8 @@ impl Command {
     /// # Errors
     ///
     /// The first part of the start that failed. Nothing is left of it, and no `SIGCHLD` comes.
-    pub fn spawn(&mut self) -> Result<Child, Error> {
-        self.start([const { Stdio::inherit() }; 3].each_ref())
+    pub fn spawn(&mut self) -> io::Result<Child> {
+        self.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
     }
 
     /// Starts the program, and waits for its end.
@@ -382,7 +382,7 @@ impl Command {
     /// assert!(clone_trampoline::Command::new("true").status()?.success());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn status(&mut self) -> std::io::Result<ExitStatus> {
+    pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }
 
@@ -398,19 +398,22 @@ impl Command {
     /// assert_eq!(output.stdout, b"said\n");
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn output(&mut self) -> std::io::Result<Output> {
+    pub fn output(&mut self) -> io::Result<Output> {
         self.start([&Stdio::null(), &Stdio::piped(), &Stdio::piped()])?.wait_with_output()
     }
 
-    /// Executes the program in place of this one, after the same steps. Returns only if one of them fails; those before it
-    /// have been taken then.
+    /// Executes the program in place of this one, after the same steps. Returns only if one of them fails.
+    ///
+    /// The steps are those of a thread, which has descriptors and a working directory of its own. So what this program keeps of
+    /// those before the one that failed is its session, its process group, its resource limits and the signals that it
+    /// ignores.
     ///
     /// ```no_run
     /// let error = clone_trampoline::Command::new("sh").exec();
     /// eprintln!("{error}");
     /// ```
-    pub fn exec(&mut self) -> Error {
-        self.execute_here()
+    pub fn exec(&mut self) -> io::Error {
+        self.execute_here().into()
     }
 
     /// The program.
@@ -429,6 +432,12 @@ impl Command {
         self.environment.changes()
     }
 
+    /// Whether the program gets nothing of the caller's environment.
+    #[must_use]
+    pub fn get_env_clear(&self) -> bool {
+        self.environment.is_cleared()
+    }
+
     /// The working directory, if it is not the caller's.
     #[must_use]
     pub fn get_current_dir(&self) -> Option<&Path> {
@@ -436,9 +445,61 @@ impl Command {
     }
 }
 
-/// The program and its arguments, as a shell would take them.
+impl Command {
+    /// What was asked for, in the order in which it was declared.
+    fn debug_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Command");
+        debug.field("program", &self.program).field("args", &self.arguments);
+        if !self.environment.is_the_callers() {
+            debug.field("env", &self.environment);
+        }
+        let mut field = |name, value: Option<&dyn fmt::Debug>| {
+            if let Some(value) = value {
+                debug.field(name, value);
+            }
+        };
+        fn some<T: fmt::Debug>(value: &Option<T>) -> Option<&dyn fmt::Debug> {
+            value.is_some().then_some(value as &dyn fmt::Debug)
+        }
+        fn filled<T: fmt::Debug>(values: &Vec<T>) -> Option<&dyn fmt::Debug> {
+            (!values.is_empty()).then_some(values as &dyn fmt::Debug)
+        }
+        field("cwd", some(&self.directory));
+        for (name, stdio) in ["stdin", "stdout", "stderr"].into_iter().zip(&self.stdio) {
+            field(name, some(stdio));
+        }
+        field("fds", filled(&self.fds));
+        field("close_other_fds", self.close_other_fds.then_some(&true));
+        field("setsid", self.setsid.then_some(&true));
+        field("process_group", some(&self.process_group));
+        field("rlimits", filled(&self.limits));
+        field("nice", some(&self.nice));
+        field("affinity", some(&self.cpus));
+        field("chroot", some(&self.root));
+        field("groups", some(&self.groups));
+        field("gid", some(&self.gid));
+        field("uid", some(&self.uid));
+        field("no_new_privs", self.no_new_privs.then_some(&true));
+        field("parent_death_signal", some(&self.parent_death_signal));
+        field("umask", some(&self.umask));
+        field("block_signals", some(&self.blocked));
+        field("default_signals", filled(&self.defaults));
+        field("ignore_signals", filled(&self.ignored));
+        field("pidfd", (!self.pidfd).then_some(&false));
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// As std's: what a shell would take, and, by `{:#?}`, all that was asked for.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.debug_fields(f);
+        }
+        if let Some(directory) = &self.directory {
+            write!(f, "cd {directory:?} && ")?;
+        }
+        self.environment.write_for_a_shell(f)?;
         if self.arguments[0] != self.program {
             write!(f, "[{:?}] ", self.program)?;
         }

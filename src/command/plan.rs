@@ -15,6 +15,15 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// The kernel's set of signals.
 pub(super) type Set = [u8; NSIG / 8];
 
+/// Whose child it is.
+pub(super) struct Caller {
+    /// The signals that it has blocked.
+    pub(super) mask: Set,
+    pub(super) parent: libc::pid_t,
+    /// Whether the child has to reset the handlers.
+    pub(super) resets: bool,
+}
+
 /// The child's steps, and everything that they point to.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
@@ -32,13 +41,7 @@ pub(super) struct Plan {
 const NO_NAME: Option<Box<OsStr>> = None;
 
 impl Plan {
-    /// `caller` is the caller's mask of signals.
-    pub(super) fn new(
-        command: &mut Command,
-        defaults: [&Stdio; 3],
-        caller: &Set,
-        resets: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(command: &mut Command, defaults: [&Stdio; 3], caller: Caller) -> Result<Self, Error> {
         let has_closures = !command.closures.is_empty();
         let command = &*command;
         let mut plan = Self {
@@ -55,12 +58,12 @@ impl Plan {
         plan.limit(command);
         plan.change_root(command)?;
         plan.change_ids(command);
-        plan.die_with_parent(command);
+        plan.die_with_parent(command, caller.parent);
         plan.change_directory(command)?;
         if has_closures {
             plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const command.closures));
         }
-        plan.set_signals(command, caller, resets);
+        plan.set_signals(command, &caller);
         plan.execute(command)?;
         Ok(plan)
     }
@@ -70,8 +73,9 @@ impl Plan {
         let (stage, argument) = self.names[failed].clone();
         let error = Error::from_errno(stage, errno).at(argument);
         match (stage, errno) {
-            (Stage::Fd, libc::EBADF) => error.with_words(format!("RLIMIT_NOFILE is {}", fds::limit())),
-            (Stage::CloseFds, libc::ENOSYS) => error.with_hint(Some("needs close_range(2), Linux 5.9")),
+            (Stage::CloseFds, libc::ENOSYS | libc::EPERM | libc::EINVAL) => error.with_hint(Some(
+                "needs close_range(2), let through by seccomp filters: Linux 5.9, and 5.11 beside closures",
+            )),
             (Stage::Exec, libc::ENOEXEC) => {
                 error.with_hint(Some("no program of this machine, and no `#!` line"))
             }
@@ -123,6 +127,7 @@ impl Plan {
             }
             match &command.stdio[number].as_ref().unwrap_or(default).0 {
                 Kind::Inherit => kept.push(Move { source: target, target }),
+                Kind::Standard(source) => moves.push(Move { source: *source, target }),
                 Kind::Fd(fd) => moves.push(Move { source: fds::number(fd.as_fd()), target }),
                 Kind::Null => {
                     let opened = OpenOptions::new().read(number == 0).write(number != 0).open("/dev/null");
@@ -145,12 +150,7 @@ impl Plan {
         for (target, fd) in &command.fds {
             moves.push(Move { source: fds::number(fd.as_fd()), target: *target });
         }
-        if let Some(wrong) = moves.iter().find(|it| it.target < 0) {
-            let number = OsString::from(wrong.target.to_string());
-            return Err(Error::new(Stage::Fd, libc::EBADF, "no descriptor has a negative number")
-                .at(Some(number.into())));
-        }
-        let duplicates = fds::free_the_targets(&mut moves)?;
+        let (duplicates, steps) = fds::plan(&mut moves)?;
         self.kept.push(Box::new(duplicates));
 
         if self.cuts_fds {
@@ -164,8 +164,8 @@ impl Plan {
                 [above, u32::MAX as c_long, UNSHARE, 0],
             );
         }
-        for (step, name) in fds::steps(&moves) {
-            self.push(Stage::Fd, Some(name.into()), step);
+        for (words, step) in steps {
+            self.push(Stage::Fd, words, step);
         }
         if command.close_other_fds {
             moves.extend(kept);
@@ -254,7 +254,7 @@ impl Plan {
         }
     }
 
-    fn die_with_parent(&mut self, command: &Command) {
+    fn die_with_parent(&mut self, command: &Command, parent: libc::pid_t) {
         if command.no_new_privs {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
@@ -264,7 +264,7 @@ impl Plan {
             let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
             self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
-            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(std::process::id() as c_long));
+            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(c_long::from(parent)));
         }
     }
 
@@ -280,9 +280,9 @@ impl Plan {
         Ok(())
     }
 
-    fn set_signals(&mut self, command: &Command, caller: &Set, resets: bool) {
+    fn set_signals(&mut self, command: &Command, caller: &Caller) {
         const SIZE: c_long = (NSIG / 8) as c_long;
-        if resets {
+        if caller.resets {
             self.push(Stage::SignalMask, NO_NAME, Step::ResetHandlers);
         }
         let defaults = command.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
@@ -293,7 +293,7 @@ impl Plan {
             let arguments = [c_long::from(signal), action, 0, SIZE];
             self.call(Stage::SignalMask, Some(name.into()), libc::SYS_rt_sigaction, arguments);
         }
-        let mask = command.blocked.as_ref().map_or(*caller, |signals| set_of(signals));
+        let mask = command.blocked.as_ref().map_or(caller.mask, |signals| set_of(signals));
         let mask = self.keep(vec![mask]);
         let arguments = [c_long::from(libc::SIG_SETMASK), mask, 0, SIZE];
         self.call(Stage::SignalMask, NO_NAME, libc::SYS_rt_sigprocmask, arguments);

@@ -2,12 +2,17 @@
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 /// As [`std::process::Stdio`]: what a program gets as its stdin, stdout or stderr.
 ///
-/// Files, sockets, the ends of pipes and everything else that owns a descriptor can be given as it is.
+/// Files, sockets and the ends of pipes can be given as they are. Whatever else owns a descriptor can be made an [`OwnedFd`]
+/// first.
 ///
 /// ```
 /// use clone_trampoline::{Command, Stdio};
@@ -26,6 +31,8 @@ pub(super) enum Kind {
     Null,
     Piped,
     Fd(OwnedFd),
+    /// One of the caller's 0 to 2, which stays the caller's.
+    Standard(RawFd),
 }
 
 impl Stdio {
@@ -47,6 +54,12 @@ impl Stdio {
         Self(Kind::Piped)
     }
 
+    /// Whether this is [`piped`](Self::piped).
+    #[must_use]
+    pub const fn makes_pipe(&self) -> bool {
+        matches!(self.0, Kind::Piped)
+    }
+
     /// A duplicate of a descriptor that stays the caller's.
     ///
     /// # Errors
@@ -57,9 +70,10 @@ impl Stdio {
     /// use clone_trampoline::{Command, Stdio};
     /// use std::os::fd::AsFd;
     ///
-    /// // stderr goes where stdout goes
-    /// let stderr = Stdio::from_fd(std::io::stdout().as_fd())?;
-    /// assert!(Command::new("true").stderr(stderr).status()?.success());
+    /// let log = std::fs::File::open("/dev/null")?;
+    /// let mut command = Command::new("true");
+    /// command.stdout(Stdio::from_fd(log.as_fd())?).stderr(Stdio::from_fd(log.as_fd())?);
+    /// assert!(command.status()?.success());
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_fd(fd: BorrowedFd<'_>) -> io::Result<Self> {
@@ -67,9 +81,33 @@ impl Stdio {
     }
 }
 
-impl<T: Into<OwnedFd>> From<T> for Stdio {
-    fn from(fd: T) -> Self {
-        Self(Kind::Fd(fd.into()))
+/// Not of all that is `Into<OwnedFd>`: std's stdout and stderr are not, and std's own `Stdio` can be made of them.
+macro_rules! owners {
+    ($($owner:ty),*) => {$(
+        impl From<$owner> for Stdio {
+            fn from(owner: $owner) -> Self {
+                Self(Kind::Fd(owner.into()))
+            }
+        }
+    )*};
+}
+
+owners!(OwnedFd, File, ChildStdin, ChildStdout, ChildStderr);
+owners!(TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream);
+#[cfg(std_has_pipes)]
+owners!(io::PipeReader, io::PipeWriter);
+
+/// The program gets the caller's own stdout, descriptor 1.
+impl From<io::Stdout> for Stdio {
+    fn from(_: io::Stdout) -> Self {
+        Self(Kind::Standard(libc::STDOUT_FILENO))
+    }
+}
+
+/// The program gets the caller's own stderr, descriptor 2.
+impl From<io::Stderr> for Stdio {
+    fn from(_: io::Stderr) -> Self {
+        Self(Kind::Standard(libc::STDERR_FILENO))
     }
 }
 

@@ -65,7 +65,10 @@ fn status(field: &str) -> String {
 fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
     let before = descriptors();
     let error = command.spawn().unwrap_err();
+    let kind = error.kind();
+    let error = Error::of(&error).unwrap().clone();
     assert_eq!((error.stage(), error.raw_os_error()), (stage, errno), "{error}");
+    assert_eq!(kind, io::Error::from_raw_os_error(errno).kind());
     assert_eq!(descriptors(), before, "{error}");
     error
 }
@@ -119,7 +122,7 @@ fn arguments_and_environment_arrive() {
         assert_eq!(command.get_program(), "/proc/self/exe");
         assert_eq!(command.get_args().next().unwrap(), test);
         assert_eq!(command.get_envs().find(|(key, _)| *key == "HOME"), Some(("HOME".as_ref(), None)));
-        assert!(format!("{command:?}").starts_with(r#"["/proc/self/exe"] "another name" "#), "{command:?}");
+        assert!(format!("{command:?}").contains(r#" ["/proc/self/exe"] "another name" "#), "{command:?}");
     };
     let said = says(test, prepare, || {
         let variables = ["ADDED", "REMOVED", "HOME"].map(|name| std::env::var(name).unwrap_or("-".into()));
@@ -174,7 +177,6 @@ fn a_name_is_looked_for_in_the_programs_path() {
     let error = fails(&mut with("/nowhere:/bin", None), Stage::Exec, libc::ENOENT);
     assert!(error.to_string().ends_with("not found in PATH=/nowhere:/bin"), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -465,7 +467,7 @@ fn it_works_where_sigchld_is_ignored() {
     passes("command::it_works_where_sigchld_is_ignored", "program", || {
         // SAFETY: no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-        assert_eq!(Command::new("/nowhere").spawn().unwrap_err().raw_os_error(), libc::ENOENT);
+        assert_eq!(Command::new("/nowhere").spawn().unwrap_err().kind(), ErrorKind::NotFound);
         let mut child = this_program("command::it_works_where_sigchld_is_ignored").spawn().unwrap();
         match child.wait() {
             Ok(status) => assert_eq!(status.code(), Some(7)),
