@@ -171,6 +171,9 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
         libc::EINVAL if flags.contains(CloneFlags::VM) && pending::time_namespace() == Some(true) => {
             Some(OLD_TIME_NAMESPACE)
         }
+        libc::EMFILE | libc::ENFILE if flags.contains(CloneFlags::PIDFD) => {
+            Some("there is no descriptor left for the pidfd: see RLIMIT_NOFILE and fs.file-max")
+        }
         libc::EAGAIN => Some(
             "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, or the caller's policy \
              is SCHED_DEADLINE without reset-on-fork",

@@ -516,6 +516,131 @@ fn threads_at_once_do_not_mix_up_descriptors() {
     });
 }
 
+/// What the kernel refuses at birth, or before; and the same command works when the cause is gone.
+#[test]
+fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
+    let test = "command::a_limit_that_is_reached_is_named_and_leaves_nothing";
+    inside(|| 42);
+    passes(test, "descriptors", || {
+        let mut command = this_program(test);
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a place for the limits.
+        common::ok(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) });
+        let limited = |soft: usize, command: &mut Command| {
+            let new = libc::rlimit { rlim_cur: soft as libc::rlim_t, ..limit };
+            // SAFETY: limits.
+            unsafe {
+                common::ok(libc::setrlimit(libc::RLIMIT_NOFILE, &new));
+                let error = command.spawn().map(|mut child| child.wait());
+                common::ok(libc::setrlimit(libc::RLIMIT_NOFILE, &limit));
+                Error::of(&error.unwrap_err()).unwrap().clone()
+            }
+        };
+        let before = descriptors();
+        let used = File::open("/dev/null").unwrap().as_raw_fd() as usize;
+        let error = limited(used, &mut command);
+        assert_eq!(error.raw_os_error(), libc::EMFILE, "{error}");
+        assert!(error.hint().unwrap().contains("pidfd"), "{error}");
+        // one of the pipe's two ends
+        let mut piped = this_program(test);
+        let error = limited(used + 1, piped.stdin(Stdio::inherit()).stdout(Stdio::piped()));
+        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Stdio, libc::EMFILE), "{error}");
+        assert_eq!(descriptors(), before);
+        assert_eq!(command.status().unwrap().code(), Some(42));
+        assert_eq!(piped.status().unwrap().code(), Some(42));
+    });
+    passes(test, "processes", || {
+        // SAFETY: in a program of its own.
+        unsafe {
+            if libc::getuid() == 0 {
+                common::ok(libc::setresuid(65_531, 65_531, 65_531));
+            }
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            common::ok(libc::getrlimit(libc::RLIMIT_NPROC, &mut limit));
+            common::ok(libc::setrlimit(libc::RLIMIT_NPROC, &libc::rlimit { rlim_cur: 0, ..limit }));
+            let mut command = this_program(test);
+            let error = fails_at_birth(&mut command, libc::EAGAIN);
+            assert!(error.hint().unwrap().contains("RLIMIT_NPROC"), "{error}");
+            common::ok(libc::setrlimit(libc::RLIMIT_NPROC, &limit));
+            // the folder of the test's program may be closed to others
+            _ = command.status();
+        }
+    });
+}
+
+#[track_caller]
+fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
+    let before = descriptors();
+    let error = Error::of(&command.spawn().unwrap_err()).unwrap().clone();
+    assert!(matches!(error.stage(), Stage::Clone | Stage::Clone3), "{error}");
+    assert_eq!(error.raw_os_error(), errno, "{error}");
+    assert_eq!(descriptors(), before);
+    error
+}
+
+#[test]
+fn a_cgroup_that_is_full_is_named() {
+    inside(|| 42);
+    let full = common::cgroup::root().and_then(|root| {
+        let controller = common::cgroup::Controller::below(&root, "pids").ok()?;
+        let cgroup = common::cgroup::Cgroup::of_ours(&root, "full").ok()?;
+        fs::write(cgroup.0.join("pids.max"), "1").ok()?;
+        Some((cgroup, controller))
+    });
+    let Some((full, _)) = &full else { return skip("there is no cgroup with a limit of tasks") };
+    let status = common::in_process(|| {
+        full.write("cgroup.procs", "0");
+        let mut command = this_program("command::a_cgroup_that_is_full_is_named");
+        let error = fails_at_birth(&mut command, libc::EAGAIN);
+        assert!(error.hint().unwrap().contains("pids.max"), "{error}");
+        full.write("pids.max", "2");
+        assert_eq!(command.status().unwrap().code(), Some(42));
+        77
+    });
+    assert_eq!(status.code(), Some(77));
+}
+
+/// The child has 16 KiB of its caller's stack, between the frames of the start. What it leaves of them unwritten is the
+/// longest part that is left of what was painted there.
+#[test]
+fn the_child_has_room_enough() {
+    inside(|| 42);
+    const PAINT: u8 = 0xa5;
+    const DEPTH: usize = 128 * 1024;
+    #[inline(never)]
+    fn paint() -> *mut u8 {
+        let mut area = [std::mem::MaybeUninit::<u8>::uninit(); DEPTH];
+        let lowest = std::hint::black_box(area.as_mut_ptr()).cast::<u8>();
+        // SAFETY: all of the area.
+        unsafe { lowest.write_bytes(PAINT, DEPTH) };
+        std::hint::black_box(lowest)
+    }
+    let mut command = this_program("command::the_child_has_room_enough");
+    command.env("PATH", "/nowhere:/proc").current_dir("/").umask(0o22).process_group(0);
+    command.fd(9, File::open("/dev/null").unwrap()).nice(1).block_signals(&[libc::SIGUSR1]);
+    let lowest = paint();
+    let child = command.spawn();
+    // SAFETY: this thread's own stack, below this frame. Nobody calls anything before it has been read.
+    let longest = unsafe {
+        let (mut longest, mut run, mut used) = (0, 0, false);
+        for i in 0..DEPTH - 4096 {
+            if lowest.add(i).read_volatile() == PAINT {
+                run += 1;
+                continue;
+            }
+            // what lies below all frames does not count
+            if used && run > longest {
+                longest = run;
+            }
+            (run, used) = (0, true);
+        }
+        longest
+    };
+    assert_eq!(child.unwrap().wait().unwrap().code(), Some(42));
+    assert!((2048..16 * 1024).contains(&longest), "{longest} bytes are left");
+}
+
 /// One type is the handle of both.
 #[test]
 fn the_handle_is_that_of_fork() {
