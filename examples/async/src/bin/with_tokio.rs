@@ -12,7 +12,9 @@ use tokio::task::JoinSet;
 async fn wait(mut child: Child) -> io::Result<ExitStatus> {
     {
         let pidfd = child.pidfd().expect("a Command asks for one");
-        _ = AsyncFd::register_with_interest(pidfd, Interest::READABLE)?.readable().await?;
+        // SAFETY: it is borrowed from the child, so that it stays open, and the same, for longer than this.
+        let ended = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE)? };
+        _ = ended.readable().await?;
     }
     Ok(child.try_wait()?.expect("it has ended"))
 }
@@ -33,7 +35,8 @@ async fn main() -> io::Result<()> {
     let child = Command::new("sleep").arg("1000").spawn()?;
     let mut killer = Killer(child);
     let pidfd = killer.0.pidfd().expect("a Command asks for one");
-    let ready = AsyncFd::register_with_interest(pidfd, Interest::READABLE)?;
+    // SAFETY: as above.
+    let ready = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE)? };
     tokio::select! {
         _ = ready.readable() => panic!("it has ended"),
         () = tokio::task::yield_now() => {}
