@@ -76,10 +76,10 @@ fn pipe(flags: c_int) -> (OwnedFd, OwnedFd) {
 }
 
 /// The number by which the kernel knows what is open there.
-fn inode(fd: c_int) -> Option<u64> {
+fn inode(fd: c_int) -> Option<libc::ino_t> {
     let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: a place for what is told.
-    unsafe { (libc::fstat(fd, status.as_mut_ptr()) == 0).then(|| status.assume_init().st_ino as u64) }
+    unsafe { (libc::fstat(fd, status.as_mut_ptr()) == 0).then(|| status.assume_init().st_ino) }
 }
 
 /// Descriptors that are not close-on-exec, as those of another library.
@@ -288,7 +288,9 @@ fn a_shell_is_told_of_each_stop() {
     let status = this_program(&["shell", &times(100).to_string()]).setsid(true).status().unwrap();
     match status.code() {
         Some(3) => common::skip("there are no pseudoterminals"),
-        code => assert_eq!(code, Some(DONE), "{status}: 4 is a stop, and 5 a continuation, that was not told"),
+        code => {
+            assert_eq!(code, Some(DONE), "{status}: 4 is a stop, and 5 a continuation, that was not told")
+        }
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) enum Step {
     LookForParent(c_long),
     /// Runs the closures; the parent sleeps.
     Closures(*const Closures),
-    /// Executes the first candidate that is there.
-    Execute { candidates: Vec<c_long>, arguments: c_long, environment: c_long },
+    /// Executes the first candidate that is there. Three lists of strings, each of which ends with null.
+    Execute { candidates: *const c_long, arguments: *const c_long, environment: *const c_long },
 }
 
 /// What the two sides share. The child only writes `failed` and `errno`.
@@ -80,7 +80,7 @@ pub(super) unsafe fn take(step: &Step) -> c_int {
                 }
             }
             Step::Closures(closures) => (*closures).run(),
-            Step::Execute { ref candidates, arguments, environment } => {
+            Step::Execute { candidates, arguments, environment } => {
                 execute(candidates, arguments, environment)
             }
         }
@@ -108,18 +108,28 @@ unsafe fn reset(signal: c_long) {
 
 /// As execvp(3): a candidate that is not there lets the next one have its turn, and so does one that may not be executed,
 /// whose errno is the last word if there is none.
-unsafe fn execute(candidates: &[c_long], arguments: c_long, environment: c_long) -> c_int {
+unsafe fn execute(
+    mut candidates: *const c_long,
+    arguments: *const c_long,
+    environment: *const c_long,
+) -> c_int {
     let mut last = libc::ENOENT;
-    for &candidate in candidates {
-        // SAFETY: strings, and vectors of them that end with null.
-        let errno = unsafe { call(libc::SYS_execve, [candidate, arguments, environment, 0, 0, 0]) };
+    loop {
+        // SAFETY: lists of strings that end with null.
+        let errno = unsafe {
+            let candidate = *candidates;
+            if candidate == 0 {
+                return last;
+            }
+            candidates = candidates.add(1);
+            call(libc::SYS_execve, [candidate, address(arguments), address(environment), 0, 0, 0])
+        };
         match errno {
             libc::EACCES => last = errno,
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
             _ => return errno,
         }
     }
-    last
 }
 
 /// An action for rt_sigaction(2).

@@ -27,7 +27,8 @@ impl Move {
 /// descriptor to itself.
 pub(super) fn plan(moves: &mut [Move]) -> Result<(Vec<OwnedFd>, Vec<PlannedMove>), Error> {
     let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
-    let limit = limit();
+    // nothing is asked of the kernel if there is nothing to move
+    let limit = if targets.is_empty() { 0 } else { limit() };
     let mut duplicates = Vec::new();
     let mut steps = Vec::with_capacity(moves.len());
     for it in moves {

@@ -47,9 +47,8 @@ impl Command {
     }
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
-        let mask = Mask::of_this_thread()?;
-        let parent = std::process::id() as libc::pid_t;
-        let mut plan = Plan::new(self, defaults, Caller { mask: mask.0, parent, resets })?;
+        let parent = || std::process::id() as libc::pid_t;
+        let mut plan = Plan::new(self, defaults, Caller { parent, resets })?;
         let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
         flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
         flags.set(CloneFlags::PIDFD, self.pidfd);
@@ -76,13 +75,17 @@ impl Command {
             ..CloneArgs::default()
         };
         let dumpable = (self.uid.is_some() || self.gid.is_some()).then(Dumpable::watch);
-        let blocked = mask.block_all();
+        let blocked = Mask::block_all();
+        if let (Ok(mask), None) = (&blocked, &self.blocked) {
+            plan.mask.set(mask.0);
+        }
         // SAFETY: the room is the child's until the word is 0. `live` uses no thread-local storage. No handler runs in the
         // child, which has all signals blocked until its last step, and has no handlers then.
-        let started = blocked.and_then(|()| unsafe {
-            start(&args, Stack::Given, live, ptr::from_ref(&orders).cast_mut().cast())
+        let started = blocked.and_then(|mask| unsafe {
+            let started = start(&args, Stack::Given, live, ptr::from_ref(&orders).cast_mut().cast());
+            mask.restore();
+            started
         });
-        mask.restore();
         while started.is_ok() && alive.load(Ordering::Acquire) != 0 {
             // SAFETY: a futex word that lives during the call.
             unsafe { libc::syscall(libc::SYS_futex, alive.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
@@ -133,13 +136,15 @@ impl Command {
         if unsafe { libc::unshare(libc::CLONE_FILES | libc::CLONE_FS) } != 0 {
             return Err(Error::from_io(Stage::Thread, &io::Error::last_os_error()));
         }
-        let mask = Mask::of_this_thread()?;
         // SAFETY: no pointers.
-        let parent = unsafe { libc::getppid() };
+        let parent = || unsafe { libc::getppid() };
         let inherit = [const { &Stdio::inherit() }; 3];
-        let plan = Plan::new(self, inherit, Caller { mask: mask.0, parent, resets: false })?;
+        let plan = Plan::new(self, inherit, Caller { parent, resets: false })?;
         let dumpable = Dumpable::watch();
-        mask.block_all()?;
+        let mask = Mask::block_all()?;
+        if self.blocked.is_none() {
+            plan.mask.set(mask.0);
+        }
         let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
             // SAFETY: what the plan has prepared; there is no child to disturb.
             let errno = unsafe { take(step) };
@@ -163,17 +168,12 @@ impl Command {
 struct Mask(Set);
 
 impl Mask {
-    fn of_this_thread() -> Result<Self, Error> {
-        let mut set = Set::default();
-        // SAFETY: a place for the set.
-        unsafe { sigprocmask(ptr::null(), set.as_mut_ptr())? };
-        Ok(Self(set))
-    }
-
-    /// All of them, libc's own, too.
-    fn block_all(&self) -> Result<(), Error> {
-        // SAFETY: a set.
-        unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), ptr::null_mut()) }
+    /// Blocks all others as well, libc's own, too.
+    fn block_all() -> Result<Self, Error> {
+        let mut before = Set::default();
+        // SAFETY: a set, and a place for one.
+        unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr())? };
+        Ok(Self(before))
     }
 
     fn restore(&self) {

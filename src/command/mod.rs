@@ -461,18 +461,18 @@ impl Command {
         fn some<T: fmt::Debug>(value: &Option<T>) -> Option<&dyn fmt::Debug> {
             value.is_some().then_some(value as &dyn fmt::Debug)
         }
-        fn filled<T: fmt::Debug>(values: &Vec<T>) -> Option<&dyn fmt::Debug> {
+        fn filled<'a, T: fmt::Debug>(values: &'a &[T]) -> Option<&'a dyn fmt::Debug> {
             (!values.is_empty()).then_some(values as &dyn fmt::Debug)
         }
         field("cwd", some(&self.directory));
         for (name, stdio) in ["stdin", "stdout", "stderr"].into_iter().zip(&self.stdio) {
             field(name, some(stdio));
         }
-        field("fds", filled(&self.fds));
+        field("fds", filled(&&*self.fds));
         field("close_other_fds", self.close_other_fds.then_some(&true));
         field("setsid", self.setsid.then_some(&true));
         field("process_group", some(&self.process_group));
-        field("rlimits", filled(&self.limits));
+        field("rlimits", filled(&&*self.limits));
         field("nice", some(&self.nice));
         field("affinity", some(&self.cpus));
         field("chroot", some(&self.root));
@@ -483,8 +483,8 @@ impl Command {
         field("parent_death_signal", some(&self.parent_death_signal));
         field("umask", some(&self.umask));
         field("block_signals", some(&self.blocked));
-        field("default_signals", filled(&self.defaults));
-        field("ignore_signals", filled(&self.ignored));
+        field("default_signals", filled(&&*self.defaults));
+        field("ignore_signals", filled(&&*self.ignored));
         field("pidfd", (!self.pidfd).then_some(&false));
         debug.finish_non_exhaustive()
     }

@@ -7,19 +7,21 @@ use super::stdio::{Kind, Stdio};
 use crate::arch::NSIG;
 use crate::{Error, Stage};
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_int, c_long};
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+use std::rc::Rc;
 
 /// The kernel's set of signals.
 pub(super) type Set = [u8; NSIG / 8];
 
 /// Whose child it is.
 pub(super) struct Caller {
-    /// The signals that it has blocked.
-    pub(super) mask: Set,
-    pub(super) parent: libc::pid_t,
+    /// The child's parent.
+    pub(super) parent: fn() -> libc::pid_t,
     /// Whether the child has to reset the handlers.
     pub(super) resets: bool,
 }
@@ -33,6 +35,9 @@ pub(super) struct Plan {
     pub(super) pipes: [Option<OwnedFd>; 3],
     /// Whether the descriptors have to be the caller's, until the first step copies those that are needed.
     pub(super) cuts_fds: bool,
+    /// The signals that the program has blocked: those of the caller, which are put here at last, if nothing else was
+    /// asked for.
+    pub(super) mask: Rc<Cell<Set>>,
     path: Option<OsString>,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
@@ -50,6 +55,7 @@ impl Plan {
             pipes: [None, None, None],
             // a closure may use them
             cuts_fds: command.close_other_fds && !has_closures,
+            mask: Rc::default(),
             path: None,
             kept: Vec::new(),
         };
@@ -58,7 +64,7 @@ impl Plan {
         plan.limit(command);
         plan.change_root(command)?;
         plan.change_ids(command);
-        plan.die_with_parent(command, caller.parent);
+        plan.die_with_parent(command, &caller);
         plan.change_directory(command)?;
         if has_closures {
             plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const command.closures));
@@ -254,7 +260,7 @@ impl Plan {
         }
     }
 
-    fn die_with_parent(&mut self, command: &Command, parent: libc::pid_t) {
+    fn die_with_parent(&mut self, command: &Command, caller: &Caller) {
         if command.no_new_privs {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
@@ -264,7 +270,7 @@ impl Plan {
             let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
             self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
-            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(c_long::from(parent)));
+            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(c_long::from((caller.parent)())));
         }
     }
 
@@ -293,53 +299,76 @@ impl Plan {
             let arguments = [c_long::from(signal), action, 0, SIZE];
             self.call(Stage::SignalMask, Some(name.into()), libc::SYS_rt_sigaction, arguments);
         }
-        let mask = command.blocked.as_ref().map_or(caller.mask, |signals| set_of(signals));
-        let mask = self.keep(vec![mask]);
-        let arguments = [c_long::from(libc::SIG_SETMASK), mask, 0, SIZE];
+        if let Some(signals) = &command.blocked {
+            self.mask.set(set_of(signals));
+        }
+        let arguments = [c_long::from(libc::SIG_SETMASK), address(self.mask.as_ptr()), 0, SIZE];
         self.call(Stage::SignalMask, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), Error> {
-        let mut arguments = Vec::with_capacity(command.arguments.len() + 1);
+        let mut strings = Strings::default();
         for argument in &command.arguments {
-            arguments.push(self.keep_string(Stage::Exec, argument)?);
+            strings.add(&[argument])?;
         }
-        arguments.push(0);
+        let arguments = strings.keep(self);
 
-        let variables = command.environment.variables();
-        let mut environment = Vec::with_capacity(variables.len() + 1);
+        let mut strings = Strings::default();
         let mut path = None;
-        for (key, value) in variables {
+        for (key, value) in command.environment.variables() {
+            strings.add(&[&key, OsStr::new("="), &value])?;
             if key == "PATH" {
-                path = Some(value.clone());
+                path = Some(value);
             }
-            let mut variable = key.into_vec();
-            variable.push(b'=');
-            variable.extend(value.into_vec());
-            environment.push(self.keep_string(Stage::Exec, OsStr::from_bytes(&variable))?);
         }
-        environment.push(0);
+        let environment = strings.keep(self);
 
         let program = command.program.as_bytes();
-        let mut candidates = Vec::new();
+        let mut strings = Strings::default();
         if program.contains(&b'/') {
-            candidates.push(self.keep_string(Stage::Exec, &command.program)?);
+            strings.add(&[&command.program])?;
         } else if !program.is_empty() {
             let path = path.unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
             for folder in path.as_bytes().split(|byte| *byte == b':') {
-                let mut file = folder.to_vec();
-                if !file.is_empty() {
-                    file.push(b'/');
-                }
-                file.extend(program);
-                candidates.push(self.keep_string(Stage::Exec, OsStr::from_bytes(&file))?);
+                let slash = if folder.is_empty() { "" } else { "/" };
+                strings.add(&[OsStr::from_bytes(folder), OsStr::new(slash), &command.program])?;
             }
             self.path = Some(path);
         }
-        let (arguments, environment) = (self.keep(arguments), self.keep(environment));
+        let candidates = strings.keep(self);
         let step = Step::Execute { candidates, arguments, environment };
         self.push(Stage::Exec, Some(command.program.as_os_str().into()), step);
         Ok(())
+    }
+}
+
+/// Strings for execve(2), in one block.
+#[derive(Default)]
+struct Strings {
+    block: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// Adds the parts as one.
+    fn add(&mut self, parts: &[&OsStr]) -> Result<(), Error> {
+        self.starts.push(self.block.len());
+        for part in parts {
+            if part.as_bytes().contains(&0) {
+                let error = Error::new(Stage::Exec, libc::EINVAL, "there is a NUL byte in it");
+                return Err(error.at(Some((*part).into())));
+            }
+            self.block.extend_from_slice(part.as_bytes());
+        }
+        self.block.push(0);
+        Ok(())
+    }
+
+    /// Their addresses, and null.
+    fn keep(self, plan: &mut Plan) -> *const c_long {
+        let block = plan.keep(self.block);
+        let addresses = self.starts.iter().map(|start| block + *start as c_long).chain([0]).collect();
+        ptr::with_exposed_provenance(plan.keep::<c_long>(addresses) as usize)
     }
 }
 

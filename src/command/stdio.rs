@@ -95,7 +95,11 @@ macro_rules! owners {
 owners!(OwnedFd, File, ChildStdin, ChildStdout, ChildStderr);
 owners!(TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream);
 #[cfg(std_has_pipes)]
-owners!(io::PipeReader, io::PipeWriter);
+#[allow(clippy::incompatible_msrv, reason = "the build script has looked")]
+mod pipes {
+    use super::*;
+    owners!(io::PipeReader, io::PipeWriter);
+}
 
 /// The program gets the caller's own stdout, descriptor 1.
 impl From<io::Stdout> for Stdio {

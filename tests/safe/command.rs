@@ -233,7 +233,10 @@ fn other_descriptors_are_closed_if_that_is_asked_for() {
         // those above 5, as libtest and this look have some of their own
         let given = |fd: &&OsString| fd.to_str().is_some_and(|fd| fd.parse().is_ok_and(|fd: i32| fd > 5));
         let all = descriptors();
-        format!("<<{}>>", all.iter().filter(given).map(|fd| fd.to_str().unwrap()).collect::<Vec<_>>().join(" "))
+        format!(
+            "<<{}>>",
+            all.iter().filter(given).map(|fd| fd.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        )
     });
     let open = File::open("/dev/null").unwrap();
     // SAFETY: our own descriptors.
