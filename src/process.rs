@@ -291,10 +291,24 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     const EXIT: u64 = 1 << 3;
     // _IOWR(0xFF, 11, struct pidfd_info), whose highest bits are the same everywhere
     const GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
-    let mut info = Info { mask: EXIT, cgroup: 0, ids: [0; 11], exit_code: 0 };
-    // SAFETY: a place of the size that the number has in it.
-    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
-    (result == 0 && info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
+    let ask = || {
+        let mut info = Info { mask: EXIT, cgroup: 0, ids: [0; 11], exit_code: 0 };
+        // SAFETY: a place of the size that the number has in it.
+        let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+        (result == 0).then(|| (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code)))
+    };
+    let mut fd = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut has_ended = |limit| {
+        // SAFETY: a place for what is there.
+        unsafe { libc::poll(&mut fd, 1, limit) };
+        fd.events = 0;
+        fd.revents != 0
+    };
+    match ask()? {
+        // It has ended, and is removed just now, which is told by POLLHUP. A child of another process may stay longer.
+        None if has_ended(0) && has_ended(100) => ask()?,
+        status => status,
+    }
 }
 
 /// poll(2), until something is there or the time is over (None: never).

@@ -60,15 +60,21 @@ fn status(field: &str) -> String {
     format!("<<{}>>", line.trim())
 }
 
-/// Nothing is left of a start that failed.
 #[track_caller]
-fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
-    let before = descriptors();
+fn refused(command: &mut Command, stage: Stage, errno: i32) -> Error {
     let error = command.spawn().unwrap_err();
     let kind = error.kind();
     let error = Error::of(&error).unwrap().clone();
     assert_eq!((error.stage(), error.raw_os_error()), (stage, errno), "{error}");
     assert_eq!(kind, io::Error::from_raw_os_error(errno).kind());
+    error
+}
+
+/// The same in a program that does nothing else meanwhile: nothing is left.
+#[track_caller]
+fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
+    let before = descriptors();
+    let error = refused(command, stage, errno);
     assert_eq!(descriptors(), before, "{error}");
     error
 }
@@ -174,7 +180,7 @@ fn a_name_is_looked_for_in_the_programs_path() {
     assert_eq!(with(&absolute, None).status().unwrap().code(), Some(42));
     assert_eq!(with("", Some(folder)).status().unwrap().code(), Some(42));
     assert_eq!(with("nowhere:", Some(folder)).status().unwrap().code(), Some(42));
-    let error = fails(&mut with("/nowhere:/bin", None), Stage::Exec, libc::ENOENT);
+    let error = refused(&mut with("/nowhere:/bin", None), Stage::Exec, libc::ENOENT);
     assert!(error.to_string().ends_with("not found in PATH=/nowhere:/bin"), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

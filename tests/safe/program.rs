@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "CLONE_TRAMPOLINE_CASE";
 
+/// Whether this is such a program.
+pub(crate) fn is_case() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
+
 /// How a program ended, and what it wrote to stderr.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -120,7 +125,7 @@ impl Way {
 
 /// Whether memory can be shared here; if not, the test is skipped, aloud.
 pub(crate) fn shares_memory() -> bool {
-    if env::var_os(VARIABLE).is_some() {
+    if is_case() {
         return true; // or the program would not have been started
     }
     match call(|| ()) {
@@ -136,7 +141,7 @@ pub(crate) fn shares_memory() -> bool {
 /// Whether std catches a panic here; if not, the test is skipped, aloud. On x32 its `_Unwind_Exception` has words of
 /// 32 bits and the unwinder's of 64, which are written over what std knows its own panics by.
 pub(crate) fn catches_panics() -> bool {
-    if env::var_os(VARIABLE).is_some() {
+    if is_case() {
         return true; // or the program would not have been started
     }
     let end = in_process(|| {
