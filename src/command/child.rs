@@ -73,11 +73,9 @@ pub(super) unsafe fn take(step: &Step) -> c_int {
                 0
             }
             Step::LookForParent(pid) => {
-                if clone_trampoline_syscall(libc::SYS_getppid, 0, 0, 0, 0, 0, 0) == pid {
-                    0
-                } else {
-                    libc::ESRCH
-                }
+                let parent = clone_trampoline_syscall(libc::SYS_getppid, 0, 0, 0, 0, 0, 0);
+                // 0: the parent is outside of the child's pid namespace
+                if parent == pid || parent == 0 { 0 } else { libc::ESRCH }
             }
             Step::Closures(closures) => (*closures).run(),
             Step::Execute { candidates, arguments, environment } => {

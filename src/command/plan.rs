@@ -61,15 +61,15 @@ impl Plan {
         };
         plan.give_fds(command, defaults)?;
         plan.leave_the_group(command);
-        plan.limit(command);
+        plan.limit(command)?;
         plan.change_root(command)?;
-        plan.change_ids(command);
+        plan.change_ids(command)?;
         plan.die_with_parent(command, &caller);
         plan.change_directory(command)?;
         if has_closures {
             plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const command.closures));
         }
-        plan.set_signals(command, &caller);
+        plan.set_signals(command, &caller)?;
         plan.execute(command)?;
         Ok(plan)
     }
@@ -200,7 +200,7 @@ impl Plan {
         }
     }
 
-    fn limit(&mut self, command: &Command) {
+    fn limit(&mut self, command: &Command) -> Result<(), Error> {
         for (resource, soft, hard) in &command.limits {
             // struct rlimit64, on every architecture
             let limits = self.keep(vec![*soft, *hard]);
@@ -214,17 +214,24 @@ impl Plan {
             self.call(Stage::Nice, Some(name.into()), libc::SYS_setpriority, arguments);
         }
         if let Some(cpus) = &command.cpus {
+            let name = OsString::from(format!("{cpus:?}"));
+            // more than any kernel is built for
+            if cpus.iter().any(|cpu| *cpu > 0xffff) {
+                return Err(
+                    Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(Some(name.into()))
+                );
+            }
             // the kernel's set: an array of long
             let bits = usize::BITS as usize;
             let mut set = vec![0_usize; cpus.iter().max().map_or(1, |cpu| cpu / bits + 1)];
             for cpu in cpus {
                 set[cpu / bits] |= 1 << (cpu % bits);
             }
-            let name = OsString::from(format!("{cpus:?}"));
             let size = size_of_val(&*set) as c_long;
             let set = self.keep(set);
             self.call(Stage::Affinity, Some(name.into()), libc::SYS_sched_setaffinity, [0, size, set, 0]);
         }
+        Ok(())
     }
 
     fn change_root(&mut self, command: &Command) -> Result<(), Error> {
@@ -238,7 +245,7 @@ impl Plan {
         Ok(())
     }
 
-    fn change_ids(&mut self, command: &Command) {
+    fn change_ids(&mut self, command: &Command) -> Result<(), Error> {
         if let Some(groups) = &command.groups {
             let list = self.keep(groups.clone());
             let name = OsString::from(format!("{groups:?}"));
@@ -254,10 +261,15 @@ impl Plan {
         {
             if let Some(id) = id {
                 let name = OsString::from(id.to_string());
+                // to the kernel it means that nothing is to be changed
+                if id == u32::MAX {
+                    return Err(Error::new(stage, libc::EINVAL, "this is no id").at(Some(name.into())));
+                }
                 let id = id as c_long;
                 self.call(stage, Some(name.into()), number, [id, id, id, 0]);
             }
         }
+        Ok(())
     }
 
     fn die_with_parent(&mut self, command: &Command, caller: &Caller) {
@@ -286,7 +298,7 @@ impl Plan {
         Ok(())
     }
 
-    fn set_signals(&mut self, command: &Command, caller: &Caller) {
+    fn set_signals(&mut self, command: &Command, caller: &Caller) -> Result<(), Error> {
         const SIZE: c_long = (NSIG / 8) as c_long;
         if caller.resets {
             self.push(Stage::SignalMask, NO_NAME, Step::ResetHandlers);
@@ -300,10 +312,11 @@ impl Plan {
             self.call(Stage::SignalMask, Some(name.into()), libc::SYS_rt_sigaction, arguments);
         }
         if let Some(signals) = &command.blocked {
-            self.mask.set(set_of(signals));
+            self.mask.set(set_of(signals)?);
         }
         let arguments = [c_long::from(libc::SIG_SETMASK), address(self.mask.as_ptr()), 0, SIZE];
         self.call(Stage::SignalMask, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
+        Ok(())
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), Error> {
@@ -372,19 +385,23 @@ impl Strings {
     }
 }
 
-fn set_of(signals: &[c_int]) -> Set {
-    let mut words = [0_usize; NSIG / usize::BITS as usize];
+fn set_of(signals: &[c_int]) -> Result<Set, Error> {
+    const BITS: usize = usize::BITS as usize;
+    let mut words = [0_usize; NSIG / BITS];
     for &signal in signals {
-        let bit = (signal - 1) as usize;
-        if let Some(word) = words.get_mut(bit / usize::BITS as usize) {
-            *word |= 1 << (bit % usize::BITS as usize);
+        if !(1..=NSIG as c_int).contains(&signal) {
+            let name = OsString::from(signal.to_string());
+            let error = Error::new(Stage::SignalMask, libc::EINVAL, "there is no such signal");
+            return Err(error.at(Some(name.into())));
         }
+        let bit = signal as usize - 1;
+        words[bit / BITS] |= 1 << (bit % BITS);
     }
     let mut set = Set::default();
     for (bytes, word) in set.chunks_exact_mut(size_of::<usize>()).zip(words) {
         bytes.copy_from_slice(&word.to_ne_bytes());
     }
-    set
+    Ok(set)
 }
 
 // 32-bit architectures that had 16-bit ids have a second one.

@@ -424,6 +424,13 @@ fn each_stage() {
     assert_eq!(error.argument().unwrap(), "999999999");
     fails(new().rlimit(Resource::Files, 2, 1), Stage::Rlimit, libc::EINVAL);
     fails(new().affinity([]), Stage::Affinity, libc::EINVAL);
+    fails(new().affinity([usize::MAX]), Stage::Affinity, libc::EINVAL);
+    // -1, by which the kernel would change nothing
+    fails(new().uid(u32::MAX), Stage::Uid, libc::EINVAL);
+    fails(new().gid(u32::MAX), Stage::Gid, libc::EINVAL);
+    for signal in [0, -1, i32::MIN, 1000] {
+        fails(new().block_signals(&[signal]), Stage::SignalMask, libc::EINVAL);
+    }
     let error = fails(new().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
     assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
     fails(new().current_dir("/dev/null"), Stage::Chdir, libc::ENOTDIR);
@@ -446,6 +453,80 @@ fn each_stage() {
     command.current_dir("/nowhere");
     fails(&mut command, Stage::Chdir, libc::ENOENT);
     assert_eq!(command.current_dir("/").status().unwrap().code(), Some(42));
+}
+
+/// The stages that fail for who may not do it, and those that fail in no other way.
+#[test]
+fn each_stage_that_is_refused_is_named() {
+    inside(|| 42);
+    let test = "command::each_stage_that_is_refused_is_named";
+    let new = || this_program(test);
+    passes(test, "user", || {
+        fails(
+            new().chroot("/nowhere"),
+            Stage::Chroot,
+            if common::privileged() { libc::ENOENT } else { libc::EPERM },
+        );
+        // SAFETY: in a program of its own.
+        unsafe {
+            if libc::getuid() == 0 {
+                common::ok(libc::setresgid(65_531, 65_531, 65_531));
+                common::ok(libc::setresuid(65_531, 65_531, 65_531));
+            }
+        }
+        fails(new().groups(&[0]), Stage::Groups, libc::EPERM);
+        fails(new().gid(0), Stage::Gid, libc::EPERM);
+        fails(new().uid(0), Stage::Uid, libc::EPERM);
+        fails(new().chroot("/"), Stage::Chroot, libc::EPERM);
+        fails(new().nice(-20), Stage::Nice, libc::EACCES);
+        let hard = Command::new("true").rlimit(Resource::Core, u64::MAX, u64::MAX).spawn();
+        if let Err(error) = hard {
+            assert_eq!(Error::of(&error).map(Error::stage), Some(Stage::Rlimit));
+        }
+    });
+    passes(test, "filter", || {
+        type Prepare = fn(&mut Command) -> &mut Command;
+        let stages: [(libc::c_long, Stage, Prepare); 4] = [
+            (libc::SYS_setsid, Stage::Session, |command| command.setsid(true)),
+            (libc::SYS_close_range, Stage::CloseFds, |command| command.close_other_fds(true)),
+            (libc::SYS_prctl, Stage::NoNewPrivs, |command| command.no_new_privs(true)),
+            (libc::SYS_dup3, Stage::Fd, |command| command.fd(9, File::open("/dev/null").unwrap())),
+        ];
+        for (number, stage, prepare) in stages {
+            let status = common::in_process(|| {
+                common::refuse(number as u32);
+                let error = fails(prepare(&mut new()), stage, libc::EPERM);
+                assert_eq!(error.hint().is_some(), stage == Stage::CloseFds, "{error}");
+                77
+            });
+            assert_eq!(status.code(), Some(77), "{stage:?}");
+        }
+    });
+}
+
+/// What was asked for is there, whichever call makes the child.
+#[test]
+fn it_works_where_clone3_is_refused() {
+    inside(|| 42);
+    let test = "command::it_works_where_clone3_is_refused";
+    extern "C" fn handler(_: i32) {}
+    passes(test, "filter", || {
+        // what makes the program's own threads do without it
+        common::seccomp(libc::SYS_clone3 as u32, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
+        // SAFETY: a handler that does nothing.
+        unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
+        for _ in 0..2 {
+            let mut command = this_program(test);
+            let mut child = command.close_other_fds(true).spawn().unwrap();
+            assert!(child.pidfd().is_some());
+            assert_eq!(child.wait().unwrap().code(), Some(42));
+        }
+    });
+    passes(test, "other", || {
+        common::refuse(libc::SYS_clone3 as u32);
+        let error = refused(&mut Command::new("/nowhere"), Stage::Exec, libc::ENOENT);
+        assert_eq!(error.to_string(), r#"exec "/nowhere": No such file or directory (os error 2)"#);
+    });
 }
 
 /// No zombie, and nobody is told.
