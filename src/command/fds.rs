@@ -6,7 +6,7 @@ use super::child::Step;
 use crate::{Error, Stage};
 use std::ffi::{OsStr, OsString, c_int, c_long};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// One descriptor of the caller's, and its number in the program.
 #[derive(Clone, Copy, Debug)]
@@ -105,9 +105,4 @@ fn limit() -> libc::rlim_t {
     // SAFETY: a place for the limits.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     limit.rlim_cur
-}
-
-/// The number of a descriptor that lives as long as what it is borrowed from.
-pub(super) fn number(fd: BorrowedFd<'_>) -> RawFd {
-    fd.as_raw_fd()
 }

@@ -74,7 +74,9 @@ impl Command {
             stack_size: if sleeps { 0 } else { size_of::<Room>() as u64 },
             ..CloneArgs::default()
         };
-        let dumpable = (self.uid.is_some() || self.gid.is_some()).then(Dumpable::watch);
+        // a closure may change them, too
+        let changes_ids = self.uid.is_some() || self.gid.is_some() || sleeps;
+        let dumpable = changes_ids.then(Dumpable::watch);
         let blocked = Mask::block_all();
         if let (Ok(mask), None) = (&blocked, &self.blocked) {
             plan.mask.set(mask.0);
@@ -94,7 +96,12 @@ impl Command {
         if let Some(dumpable) = dumpable {
             dumpable.restore(true);
         }
-        let pid = started?;
+        let pid = started.map_err(|error| match error.raw_os_error() {
+            libc::EINVAL if error.hint().is_none() => error.with_hint(Some(
+                "memory cannot be shared under an emulator such as qemu-user or valgrind; pidfds need Linux 5.2",
+            )),
+            _ => error,
+        })?;
         // SAFETY: the kernel has opened it for this call.
         let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
         let mut child = Child::new(pid, pidfd);
@@ -140,8 +147,8 @@ impl Command {
         let parent = || unsafe { libc::getppid() };
         let inherit = [const { &Stdio::inherit() }; 3];
         let plan = Plan::new(self, inherit, Caller { parent, resets: false })?;
-        let dumpable = Dumpable::watch();
         let mask = Mask::block_all()?;
+        let dumpable = Dumpable::watch();
         if self.blocked.is_none() {
             plan.mask.set(mask.0);
         }

@@ -10,8 +10,9 @@ use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_int, c_long};
 use std::fs::OpenOptions;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::rc::Rc;
 
@@ -38,9 +39,18 @@ pub(super) struct Plan {
     /// The signals that the program has blocked: those of the caller, which are put here at last, if nothing else was
     /// asked for.
     pub(super) mask: Rc<Cell<Set>>,
-    path: Option<OsString>,
+    sought: Sought,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
+}
+
+/// Where the program is looked for.
+enum Sought {
+    InPath(OsString),
+    /// Where this process sees it, too.
+    Here(PathBuf),
+    /// In another root directory.
+    Elsewhere,
 }
 
 const NO_NAME: Option<Box<OsStr>> = None;
@@ -56,7 +66,7 @@ impl Plan {
             // a closure may use them
             cuts_fds: command.close_other_fds && !has_closures,
             mask: Rc::default(),
-            path: None,
+            sought: Sought::Elsewhere,
             kept: Vec::new(),
         };
         plan.give_fds(command, defaults)?;
@@ -85,9 +95,17 @@ impl Plan {
             (Stage::Exec, libc::ENOEXEC) => {
                 error.with_hint(Some("no program of this machine, and no `#!` line"))
             }
-            (Stage::Exec, libc::ENOENT) => match &self.path {
-                Some(path) => error.with_words(format!("not found in PATH={}", path.to_string_lossy())),
-                None => error,
+            (Stage::Exec, libc::EAGAIN) => {
+                error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
+            }
+            (Stage::Exec, libc::ENOENT) => match &self.sought {
+                Sought::InPath(path) => {
+                    error.with_words(format!("not found in PATH={}", path.to_string_lossy()))
+                }
+                Sought::Here(file) if file.exists() => error.with_hint(Some(
+                    "it is there, but not the interpreter that its `#!` line or its ELF header names",
+                )),
+                _ => error,
             },
             _ => error,
         }
@@ -134,27 +152,27 @@ impl Plan {
             match &command.stdio[number].as_ref().unwrap_or(default).0 {
                 Kind::Inherit => kept.push(Move { source: target, target }),
                 Kind::Standard(source) => moves.push(Move { source: *source, target }),
-                Kind::Fd(fd) => moves.push(Move { source: fds::number(fd.as_fd()), target }),
+                Kind::Fd(fd) => moves.push(Move { source: fd.as_raw_fd(), target }),
                 Kind::Null => {
                     let opened = OpenOptions::new().read(number == 0).write(number != 0).open("/dev/null");
                     let fd = opened.map_err(|error| {
                         Error::from_io(Stage::Stdio, &error).at(Some(OsStr::new("/dev/null").into()))
                     })?;
-                    moves.push(Move { source: fds::number(fd.as_fd()), target });
+                    moves.push(Move { source: fd.as_raw_fd(), target });
                     self.kept.push(Box::new(fd));
                 }
                 Kind::Piped => {
                     let (reads, writes) =
                         fds::pipe().map_err(|error| Error::from_io(Stage::Stdio, &error))?;
                     let (ours, theirs) = if number == 0 { (writes, reads) } else { (reads, writes) };
-                    moves.push(Move { source: fds::number(theirs.as_fd()), target });
+                    moves.push(Move { source: theirs.as_raw_fd(), target });
                     self.kept.push(Box::new(theirs));
                     self.pipes[number] = Some(ours);
                 }
             }
         }
         for (target, fd) in &command.fds {
-            moves.push(Move { source: fds::number(fd.as_fd()), target: *target });
+            moves.push(Move { source: fd.as_raw_fd(), target: *target });
         }
         let (duplicates, steps) = fds::plan(&mut moves)?;
         self.kept.push(Box::new(duplicates));
@@ -340,13 +358,17 @@ impl Plan {
         let mut strings = Strings::default();
         if program.contains(&b'/') {
             strings.add(&[&command.program])?;
+            if command.root.is_none() {
+                let directory = command.directory.as_deref().unwrap_or(Path::new(""));
+                self.sought = Sought::Here(directory.join(&command.program));
+            }
         } else if !program.is_empty() {
             let path = path.unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
             for folder in path.as_bytes().split(|byte| *byte == b':') {
                 let slash = if folder.is_empty() { "" } else { "/" };
                 strings.add(&[OsStr::from_bytes(folder), OsStr::new(slash), &command.program])?;
             }
-            self.path = Some(path);
+            self.sought = Sought::InPath(path);
         }
         let candidates = strings.keep(self);
         let step = Step::Execute { candidates, arguments, environment };

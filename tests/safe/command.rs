@@ -7,8 +7,10 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "CLONE_TRAMPOLINE_PROBE";
@@ -449,6 +451,16 @@ fn each_stage() {
     };
     assert_eq!(error.to_string(), "pre_exec: my own reason");
 
+    let script = std::env::temp_dir().join(format!("clone-trampoline-script-{}", std::process::id()));
+    fs::write(&script, "#!/nowhere/interpreter\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = fails(&mut Command::new(&script), Stage::Exec, libc::ENOENT);
+    assert!(error.hint().is_some_and(|hint| hint.contains("interpreter")), "{error}");
+    fs::write(&script, "true\n").unwrap();
+    let error = fails(&mut Command::new(&script), Stage::Exec, libc::ENOEXEC);
+    assert!(error.hint().is_some_and(|hint| hint.contains("#!")), "{error}");
+    fs::remove_file(&script).unwrap();
+
     let mut command = new();
     command.current_dir("/nowhere");
     fails(&mut command, Stage::Chdir, libc::ENOENT);
@@ -569,19 +581,48 @@ fn it_works_where_sigchld_is_ignored() {
     });
 }
 
-/// A handler of the caller never runs in the child.
+/// A handler of the caller never runs in the child, which gets the signals of the group as well. Whichever call makes it.
 #[test]
 fn handlers_are_the_callers_alone() {
     inside(|| 42);
-    extern "C" fn handler(_: i32) {}
-    passes("command::handlers_are_the_callers_alone", "program", || {
-        // SAFETY: a handler that does nothing.
-        unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
-        for _ in rounds().take(20) {
-            let mut command = this_program("command::handlers_are_the_callers_alone");
-            assert_eq!(command.status().unwrap().code(), Some(42));
+    static CALLER: AtomicI32 = AtomicI32::new(0);
+    static ELSEWHERE: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn handler(_: i32) {
+        // SAFETY: no arguments to get wrong. Not of libc, which may have cached it.
+        if unsafe { libc::syscall(libc::SYS_getpid) } as i32 != CALLER.load(Ordering::Relaxed) {
+            ELSEWHERE.fetch_add(1, Ordering::Relaxed);
         }
-    });
+    }
+    let test = "command::handlers_are_the_callers_alone";
+    for case in ["clone3", "clone"] {
+        passes(test, case, || {
+            // SAFETY: a group of its own, and a handler that counts. By default the signal is ignored.
+            unsafe {
+                CALLER.store(libc::getpid(), Ordering::Relaxed);
+                common::ok(libc::setpgid(0, 0));
+                libc::signal(libc::SIGURG, handler as *const () as libc::sighandler_t);
+            }
+            if case == "clone" {
+                common::seccomp(libc::SYS_clone3 as u32, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
+            }
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        // SAFETY: the signal of our own group.
+                        unsafe { libc::kill(0, libc::SIGURG) };
+                    }
+                });
+                for _ in rounds().take(200) {
+                    let mut command = Command::new("/nowhere");
+                    refused(&mut command, Stage::Exec, libc::ENOENT);
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0);
+            assert_eq!(this_program(test).status().unwrap().code(), Some(42));
+        });
+    }
 }
 
 /// Each thread's program gets its thread's descriptors and no others.
