@@ -129,11 +129,13 @@ impl Command {
     /// In a thread with descriptors, a root and a working directory of its own. So a step that fails leaves those of the
     /// program as they were.
     pub(super) fn execute_here(&mut self) -> Error {
+        let dumpable = Dumpable::watch();
         let result = thread::scope(|scope| {
             let thread = thread::Builder::new().spawn_scoped(scope, || self.execute_in_this_thread());
             let thread = thread.map_err(|error| no_thread(&error))?;
             thread.join().unwrap_or_else(|panic| resume_unwind(panic))
         });
+        dumpable.restore(true);
         let Err(error) = result;
         error
     }
@@ -148,7 +150,6 @@ impl Command {
         let inherit = [const { &Stdio::inherit() }; 3];
         let plan = Plan::new(self, inherit, Caller { parent, resets: false })?;
         let mask = Mask::block_all()?;
-        let dumpable = Dumpable::watch();
         if self.blocked.is_none() {
             plan.mask.set(mask.0);
         }
@@ -157,9 +158,10 @@ impl Command {
             let errno = unsafe { take(step) };
             (errno != 0).then_some((done, errno))
         });
-        dumpable.restore(true);
         let (done, errno) = failed.expect("the last step executes the program, or fails");
-        Err(self.said(plan.error(done, errno)))
+        let error = plan.error(done, errno);
+        plan.forget_fds();
+        Err(self.said(error))
     }
 
     /// With what a closure has said, if it was one.

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_int, c_long};
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     /// asked for.
     pub(super) mask: Rc<Cell<Set>>,
     sought: Sought,
+    /// The program's, as far as only the plan owns them.
+    fds: Vec<OwnedFd>,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
 }
@@ -67,6 +69,7 @@ impl Plan {
             cuts_fds: command.close_other_fds && !has_closures,
             mask: Rc::default(),
             sought: Sought::Elsewhere,
+            fds: Vec::new(),
             kept: Vec::new(),
         };
         plan.give_fds(command, defaults)?;
@@ -108,6 +111,13 @@ impl Plan {
                 _ => error,
             },
             _ => error,
+        }
+    }
+
+    /// In a thread whose table of descriptors is gone when it ends. The steps may have closed some of them.
+    pub(super) fn forget_fds(self) {
+        for fd in self.fds.into_iter().chain(self.pipes.into_iter().flatten()) {
+            _ = fd.into_raw_fd();
         }
     }
 
@@ -159,14 +169,14 @@ impl Plan {
                         Error::from_io(Stage::Stdio, &error).at(Some(OsStr::new("/dev/null").into()))
                     })?;
                     moves.push(Move { source: fd.as_raw_fd(), target });
-                    self.kept.push(Box::new(fd));
+                    self.fds.push(OwnedFd::from(fd));
                 }
                 Kind::Piped => {
                     let (reads, writes) =
                         fds::pipe().map_err(|error| Error::from_io(Stage::Stdio, &error))?;
                     let (ours, theirs) = if number == 0 { (writes, reads) } else { (reads, writes) };
                     moves.push(Move { source: theirs.as_raw_fd(), target });
-                    self.kept.push(Box::new(theirs));
+                    self.fds.push(theirs);
                     self.pipes[number] = Some(ours);
                 }
             }
@@ -175,7 +185,7 @@ impl Plan {
             moves.push(Move { source: fd.as_raw_fd(), target: *target });
         }
         let (duplicates, steps) = fds::plan(&mut moves)?;
-        self.kept.push(Box::new(duplicates));
+        self.fds.extend(duplicates);
 
         if self.cuts_fds {
             let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);

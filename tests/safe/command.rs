@@ -1,7 +1,7 @@
 //! `Command`: what a program is given, what it costs its caller, and what an error says. The programs are the test's own.
 
 use crate::common::{self, skip};
-use crate::program::{passes, rounds};
+use crate::program::{passes, program, rounds};
 use clone_trampoline::{Child, Command, Error, Resource, Stage, Stdio};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -223,6 +223,46 @@ fn descriptors_get_their_numbers() {
     assert_eq!(said, "cabk");
 }
 
+/// A source's number may be a target, and so may the number of the duplicate that has to be made of it.
+#[test]
+fn a_descriptor_in_the_way_is_moved() {
+    let test = "command::a_descriptor_in_the_way_is_moved";
+    say(|| {
+        let device = |name| fs::read_link(format!("/proc/self/fd/{}", std::env::var(name).unwrap())).unwrap();
+        format!("<<{} {}>>", device("FIRST").display(), device("SECOND").display())
+    });
+    passes(test, "program", || {
+        let [zero, full] = ["/dev/zero", "/dev/full"].map(|path| File::open(path).unwrap());
+        let number = full.as_raw_fd();
+        // what the next descriptor would be
+        let free = File::open("/dev/null").unwrap().as_raw_fd();
+        let prepare = |command: &mut Command| {
+            command.env("FIRST", number.to_string()).env("SECOND", free.to_string());
+            command.fd(number, zero).fd(free, full).stdin(Stdio::inherit()).stderr(Stdio::inherit());
+        };
+        assert_eq!(said(test, prepare), "/dev/zero /dev/full");
+    });
+}
+
+/// The program may read to the end of its stdin, and nobody else writes to it.
+#[test]
+fn wait_closes_stdin() {
+    inside(|| {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).unwrap();
+        if text == "all" { 42 } else { 1 }
+    });
+    passes("command::wait_closes_stdin", "program", || {
+        for waits in
+            [|mut child: Child| child.wait(), |child: Child| child.wait_with_output().map(|it| it.status)]
+        {
+            let mut child = this_program("command::wait_closes_stdin").stdin(Stdio::piped()).spawn().unwrap();
+            child.stdin.as_mut().unwrap().write_all(b"all").unwrap();
+            assert_eq!(waits(child).unwrap().code(), Some(42));
+        }
+    });
+}
+
 fn pipe() -> (OwnedFd, File) {
     use std::os::fd::FromRawFd;
     let mut fds = [-1; 2];
@@ -314,6 +354,81 @@ fn ignored_signals_are_as_asked_for() {
     let ignored = u128::from_str_radix(&said, 16).unwrap();
     let is = |signal: i32| ignored >> (signal - 1) & 1 == 1;
     assert!(is(libc::SIGUSR1) && is(libc::SIGUSR2) && !is(libc::SIGHUP), "{said}");
+}
+
+/// Which a Rust program ignores, so that this takes another one.
+#[test]
+fn sigpipe_is_not_ignored() {
+    if !fs::exists("/bin/cat").unwrap() {
+        return skip("there is no cat(1)");
+    }
+    let ignored = |command: &mut Command| {
+        let output = command.arg("/proc/self/status").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let set = text.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+        u128::from_str_radix(&set, 16).unwrap() >> (libc::SIGPIPE - 1) & 1 == 1
+    };
+    assert!(!ignored(&mut Command::new("/bin/cat")));
+    assert!(ignored(Command::new("/bin/cat").ignore_signals(&[libc::SIGPIPE])));
+}
+
+/// A root directory is the working directory, too.
+#[test]
+fn the_root_is_the_programs() {
+    say(|| format!("<<{}>>", std::env::current_dir().unwrap().display()));
+    if !common::privileged() {
+        return skip("takes CAP_SYS_CHROOT");
+    }
+    let test = "command::the_root_is_the_programs";
+    assert_eq!(said(test, |command| _ = command.chroot("/")), "/");
+    assert_eq!(said(test, |command| _ = command.chroot("/").current_dir("/proc")), "/proc");
+}
+
+#[test]
+fn exec_is_this_program() {
+    inside(|| 42);
+    let test = "command::exec_is_this_program";
+    let end = program(test, "exec", || {
+        // The parent of the program that is executed is this one's.
+        let error = this_program(test).parent_death_signal(libc::SIGKILL).exec();
+        panic!("{error}");
+    });
+    if let Some(end) = end {
+        end.is_exit(42);
+    }
+}
+
+/// What a failed exec has done is undone: descriptors, directory, ids and the signal mask are the program's.
+#[test]
+fn an_exec_that_fails_changes_nothing() {
+    let test = "command::an_exec_that_fails_changes_nothing";
+    passes(test, "exec", || {
+        let directory = std::env::current_dir().unwrap();
+        let state = || {
+            let ids = ["Uid:", "Gid:", "SigBlk:", "NoNewPrivs:", "Umask:"].map(status);
+            // SAFETY: no pointers.
+            (descriptors(), std::env::current_dir().unwrap(), ids, unsafe {
+                libc::prctl(libc::PR_GET_DUMPABLE)
+            })
+        };
+        let open = File::open("/dev/null").unwrap();
+        let before = state();
+        assert_eq!(before.1, directory);
+        let mut command = Command::new("/nowhere");
+        command.current_dir("/").umask(0o123).no_new_privs(true).close_other_fds(true);
+        command.fd(open.as_raw_fd(), File::open("/dev/zero").unwrap()).stdout(Stdio::null());
+        if common::can_give_up_root() {
+            command.uid(65_531).gid(65_531);
+        }
+        let inode = fs::read_link(format!("/proc/self/fd/{}", open.as_raw_fd())).unwrap();
+        for _ in 0..3 {
+            let error = command.exec();
+            assert_eq!(Error::of(&error).map(Error::stage), Some(Stage::Exec), "{error}");
+        }
+        assert_eq!(fs::read_link(format!("/proc/self/fd/{}", open.as_raw_fd())).unwrap(), inode);
+        drop(command);
+        assert_eq!(state(), before);
+    });
 }
 
 #[test]
@@ -489,6 +604,11 @@ fn each_stage_that_is_refused_is_named() {
         fails(new().groups(&[0]), Stage::Groups, libc::EPERM);
         fails(new().gid(0), Stage::Gid, libc::EPERM);
         fails(new().uid(0), Stage::Uid, libc::EPERM);
+        // SAFETY: no pointers. Who may not drop the groups keeps them.
+        assert_eq!(
+            new().uid(unsafe { libc::getuid() }).status().map(|status| status.code()).ok(),
+            Some(Some(42))
+        );
         fails(new().chroot("/"), Stage::Chroot, libc::EPERM);
         fails(new().nice(-20), Stage::Nice, libc::EACCES);
         let hard = Command::new("true").rlimit(Resource::Core, u64::MAX, u64::MAX).spawn();
@@ -519,6 +639,9 @@ fn each_stage_that_is_refused_is_named() {
 /// What was asked for is there, whichever call makes the child.
 #[test]
 fn it_works_where_clone3_is_refused() {
+    if std::env::var_os("SAYS").is_some() {
+        say(|| status("SigIgn:"));
+    }
     inside(|| 42);
     let test = "command::it_works_where_clone3_is_refused";
     extern "C" fn handler(_: i32) {}
@@ -533,6 +656,11 @@ fn it_works_where_clone3_is_refused() {
             assert!(child.pidfd().is_some());
             assert_eq!(child.wait().unwrap().code(), Some(42));
         }
+        // SAFETY: no handler.
+        unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
+        let ignored = u128::from_str_radix(&said(test, |command| _ = command.env("SAYS", "")), 16).unwrap();
+        assert_eq!(ignored >> (libc::SIGUSR1 - 1) & 1, 0);
+        assert_eq!(ignored >> (libc::SIGUSR2 - 1) & 1, 1);
     });
     passes(test, "other", || {
         common::refuse(libc::SYS_clone3 as u32);
@@ -623,6 +751,42 @@ fn handlers_are_the_callers_alone() {
             assert_eq!(this_program(test).status().unwrap().code(), Some(42));
         });
     }
+}
+
+/// A signal of the group may end the child before it executes its program. That is a status as any other.
+#[test]
+fn a_child_that_is_killed_at_birth_has_a_status() {
+    let test = "command::a_child_that_is_killed_at_birth_has_a_status";
+    inside(|| {
+        std::thread::sleep(Duration::from_secs(1000));
+        1
+    });
+    extern "C" fn handler(_: i32) {}
+    passes(test, "program", || {
+        // SAFETY: a group of its own, and a handler that does nothing.
+        unsafe {
+            common::ok(libc::setpgid(0, 0));
+            libc::signal(libc::SIGTERM, handler as *const () as libc::sighandler_t);
+        }
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // SAFETY: the signal of our own group.
+                    unsafe { libc::kill(0, libc::SIGTERM) };
+                }
+            });
+            for round in rounds().take(100) {
+                let mut command = this_program(test);
+                if round % 2 == 0 {
+                    command.without_pidfd();
+                }
+                let status = command.status().unwrap();
+                assert_eq!(status.signal(), Some(libc::SIGTERM), "{round}: {status}");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    });
 }
 
 /// Each thread's program gets its thread's descriptors and no others.
