@@ -227,20 +227,23 @@ fn descriptors_get_their_numbers() {
 #[test]
 fn a_descriptor_in_the_way_is_moved() {
     let test = "command::a_descriptor_in_the_way_is_moved";
-    say(|| {
-        let device = |name| fs::read_link(format!("/proc/self/fd/{}", std::env::var(name).unwrap())).unwrap();
-        format!("<<{} {}>>", device("FIRST").display(), device("SECOND").display())
+    inside(|| {
+        let is = |name, path: &str| {
+            let number = std::env::var(name).unwrap();
+            fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|device| device == *path)
+        };
+        if is("FIRST", "/dev/zero") && is("SECOND", "/dev/full") { 42 } else { 1 }
     });
     passes(test, "program", || {
         let [zero, full] = ["/dev/zero", "/dev/full"].map(|path| File::open(path).unwrap());
+        let mut command = this_program(test);
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         let number = full.as_raw_fd();
         // what the next descriptor would be
         let free = File::open("/dev/null").unwrap().as_raw_fd();
-        let prepare = |command: &mut Command| {
-            command.env("FIRST", number.to_string()).env("SECOND", free.to_string());
-            command.fd(number, zero).fd(free, full).stdin(Stdio::inherit()).stderr(Stdio::inherit());
-        };
-        assert_eq!(said(test, prepare), "/dev/zero /dev/full");
+        command.env("FIRST", number.to_string()).env("SECOND", free.to_string());
+        command.fd(number, zero).fd(free, full);
+        assert_eq!(command.status().unwrap().code(), Some(42));
     });
 }
 
