@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use crate::alone::is_alone;
-use crate::spawn::no_thread;
 use crate::start::Stack;
+use crate::start::no_thread;
 use crate::task::{Task, pid_namespace};
 use crate::{Builder, CloneFlags, Error, pending};
 use std::panic::resume_unwind;

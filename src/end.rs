@@ -108,7 +108,8 @@ pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
 // From here on nothing may wait for a lock: that of stderr or of abort(3) may belong to a thread of
 // the child, which is gone. So system calls, and none through a wrapper that might take one.
 
-fn abort(reason: std::fmt::Arguments<'_>) -> ! {
+/// Says the reason, and ends the calling process by `SIGABRT`.
+pub(crate) fn abort(reason: std::fmt::Arguments<'_>) -> ! {
     let mut line = io::Cursor::new([0_u8; 160]);
     // Cut off if it does not fit.
     _ = writeln!(line, "clone-trampoline: {reason}");

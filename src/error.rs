@@ -73,10 +73,12 @@ pub enum Stage {
     NoNewPrivs,
     /// chdir(2).
     Chdir,
+    /// umask(2).
+    Umask,
     /// A closure of [`Command::pre_exec`](crate::Command::pre_exec).
     PreExec,
     /// Setting the program's signal mask and the signals that it ignores.
-    SignalMask,
+    ProgramSignals,
     /// execve(2).
     Exec,
 }
@@ -107,13 +109,14 @@ impl fmt::Display for Stage {
             Stage::Nice => "nice",
             Stage::Affinity => "affinity",
             Stage::Chroot => "chroot",
-            Stage::Groups => "setgroups",
+            Stage::Groups => "groups",
             Stage::Gid => "setresgid",
             Stage::Uid => "setresuid",
             Stage::NoNewPrivs => "no_new_privs",
             Stage::Chdir => "chdir",
+            Stage::Umask => "umask",
             Stage::PreExec => "pre_exec",
-            Stage::SignalMask => "signal mask",
+            Stage::ProgramSignals => "signals of the program",
             Stage::Exec => "exec",
         })
     }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::c_int;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -100,6 +100,15 @@ impl Child {
                     0 => info.assume_init(),
                     _ => match io::Error::last_os_error() {
                         error if error.kind() == io::ErrorKind::Interrupted => continue,
+                        // Somebody has made the pidfd non-blocking, by a duplicate.
+                        error if error.kind() == io::ErrorKind::WouldBlock => {
+                            if options & libc::WNOHANG != 0 {
+                                return Ok(None);
+                            }
+                            let fd = libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 };
+                            poll(&mut [fd], None)?;
+                            continue;
+                        }
                         // before Linux 5.4
                         error if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
                             (kind, id) = (libc::P_PID, self.pid as libc::id_t);
@@ -256,24 +265,23 @@ impl Child {
         if self.status.is_some() {
             return Ok(());
         }
-        // SAFETY: no pointers but a null one.
-        let result = unsafe {
-            match &self.pidfd {
-                Some(pidfd) => libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    pidfd.as_raw_fd(),
-                    signal,
-                    ptr::null::<libc::siginfo_t>(),
-                    0,
-                ),
-                None => {
-                    // the pid may be another process's
-                    self.is_there()?;
-                    c_long::from(libc::kill(self.pid, signal))
-                }
+        if let Some(pidfd) = &self.pidfd {
+            let null = ptr::null::<libc::siginfo_t>();
+            // SAFETY: no pointers but a null one.
+            if unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null, 0) } == 0
+            {
+                return Ok(());
             }
-        };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+            let error = io::Error::last_os_error();
+            // filters of containers that are older than the call
+            if error.raw_os_error() != Some(libc::ENOSYS) {
+                return Err(error);
+            }
+        }
+        // the pid may be another process's
+        self.is_there()?;
+        // SAFETY: no pointers.
+        if unsafe { libc::kill(self.pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
@@ -336,8 +344,9 @@ fn poll(fds: &mut [libc::pollfd], end: Option<Instant>) -> io::Result<()> {
 fn read_both(out: OwnedFd, stdout: &mut Vec<u8>, err: OwnedFd, stderr: &mut Vec<u8>) -> io::Result<()> {
     let mut pipes = [Some((std::fs::File::from(out), stdout)), Some((std::fs::File::from(err), stderr))];
     for (pipe, _) in pipes.iter().flatten() {
-        // SAFETY: a descriptor that is ours alone: that of a pipe's reading end.
-        if unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } == -1 {
+        let mut on: c_int = 1;
+        // SAFETY: a descriptor of ours, and the number that ioctl_tty(2) wants.
+        if unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONBIO as _, &raw mut on) } == -1 {
             return Err(io::Error::last_os_error());
         }
     }

@@ -188,6 +188,28 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
 pub(crate) const OLD_TIME_NAMESPACE: &str =
     "before about Linux 6.2 memory cannot be shared after unshare(2) or setns(2) with a time namespace";
 
+/// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
+pub(crate) fn no_thread(error: &io::Error) -> Error {
+    let hint = match error.raw_os_error() {
+        Some(libc::EINVAL | libc::EAGAIN) if pending::pid_namespace() == Some(true) => {
+            Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
+        }
+        Some(libc::EINVAL) if pending::time_namespace() == Some(true) => Some(OLD_TIME_NAMESPACE),
+        Some(libc::EAGAIN) if cfg!(not(target_env = "gnu")) && pending::time_namespace() == Some(true) => {
+            Some(
+                "before about Linux 6.2 threads cannot be created after unshare(2) or setns(2) with a time namespace; or a \
+             limit of tasks is reached",
+            )
+        }
+        Some(libc::EAGAIN) => Some(
+            "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, the caller's policy is \
+             SCHED_DEADLINE without reset-on-fork, or there is no room for a stack of this size",
+        ),
+        _ => None,
+    };
+    Error::from_io(Stage::Thread, error).with_hint(hint)
+}
+
 /// cgroups(7), and `cgroup_css_set_fork` of the kernel.
 fn cgroup_hint(errno: c_int) -> Option<&'static str> {
     Some(match errno {

@@ -13,7 +13,7 @@ use crate::id_map::{Gate, IdMaps};
 use crate::probe::memory_is_shared;
 use crate::raw::CloneArgs;
 use crate::rseq::Rseq;
-use crate::spawn::no_thread;
+use crate::start::no_thread;
 use crate::start::{Stack, reach_below, start};
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};

@@ -5,8 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use super::closures::Closures;
+use super::closures::{Closures, PANICKED};
 use crate::arch::{NSIG, mips};
+use crate::end::abort;
 use crate::raw::clone_trampoline_syscall;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -48,6 +49,9 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     for (done, step) in orders.steps.iter().enumerate() {
         // SAFETY: what the parent has prepared.
         let errno = unsafe { take(step) };
+        if errno == PANICKED {
+            abort(format_args!("a closure of pre_exec has panicked"));
+        }
         if errno != 0 {
             orders.errno.store(errno, Ordering::Relaxed);
             orders.failed.store(done, Ordering::Relaxed);
@@ -57,7 +61,7 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     127
 }
 
-/// An errno, or 0.
+/// An errno, 0, or `PANICKED`.
 pub(super) unsafe fn take(step: &Step) -> c_int {
     // SAFETY: the pointers are the parent's, as it has prepared them.
     unsafe {

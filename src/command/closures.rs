@@ -2,10 +2,12 @@
 
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Closure = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
@@ -14,9 +16,13 @@ type Closure = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 pub(super) struct Closures {
     all: UnsafeCell<Vec<Closure>>,
     error: UnsafeCell<Option<io::Error>>,
+    panic: UnsafeCell<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: a shared reference is used by the child of a `&mut Command` alone.
+/// In place of an errno.
+pub(super) const PANICKED: c_int = -1;
+
+// SAFETY: a shared reference is used by the child of a `&mut Command` alone, or by its owner. A payload is not shared.
 unsafe impl Sync for Closures {}
 
 impl Closures {
@@ -28,37 +34,41 @@ impl Closures {
         self.all.get_mut().is_empty()
     }
 
-    /// In the child. An errno, or 0.
+    /// An errno, 0, or [`PANICKED`].
     ///
     /// # Safety
     ///
-    /// The parent sleeps, and holds the `Command` exclusively.
+    /// Nobody else uses the `Command`: in a child, because its parent sleeps, and holds it exclusively.
     pub(super) unsafe fn run(&self) -> c_int {
-        // std ends a program whose drop panics while it unwinds.
-        struct Abort;
-        impl Drop for Abort {
-            fn drop(&mut self) {
-                std::process::abort();
-            }
-        }
-        let abort = Abort;
         // SAFETY: the caller's promise.
-        let (all, place) = unsafe { (&mut *self.all.get(), &mut *self.error.get()) };
-        let mut errno = 0;
+        let (all, error, panic) =
+            unsafe { (&mut *self.all.get(), &mut *self.error.get(), &mut *self.panic.get()) };
         for closure in all {
-            if let Err(error) = closure() {
-                errno = error.raw_os_error().unwrap_or(libc::EINVAL);
-                *place = Some(error);
-                break;
+            // A child's panic is counted in the thread-local storage of its parent, which would take itself for
+            // panicking for ever.
+            match catch_unwind(AssertUnwindSafe(closure)) {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => {
+                    let errno = reason.raw_os_error().unwrap_or(libc::EINVAL);
+                    *error = Some(reason);
+                    return errno;
+                }
+                Err(payload) => {
+                    *panic = Some(payload);
+                    return PANICKED;
+                }
             }
         }
-        std::mem::forget(abort);
-        errno
+        0
     }
 
     /// What the one that failed said.
     pub(super) fn error(&mut self) -> Option<io::Error> {
         self.error.get_mut().take()
+    }
+
+    pub(super) fn panic(&mut self) -> Option<Box<dyn Any + Send>> {
+        self.panic.get_mut().take()
     }
 }
 

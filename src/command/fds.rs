@@ -17,7 +17,7 @@ pub(super) struct Move {
 
 impl Move {
     /// What an error says of it.
-    fn words(self) -> Option<Box<OsStr>> {
+    pub(super) fn words(self) -> Option<Box<OsStr>> {
         Some(OsString::from(format!("{} at {}", self.source, self.target)).into())
     }
 }
@@ -34,7 +34,10 @@ pub(super) fn plan(moves: &mut [Move]) -> Result<(Vec<OwnedFd>, Vec<PlannedMove>
     for it in moves {
         let words = it.words();
         if it.target < 0 || it.target as libc::rlim_t >= limit {
-            let hint = format!("RLIMIT_NOFILE is {limit}");
+            let hint = match it.target {
+                ..0 => "no descriptor has a negative number".into(),
+                _ => format!("RLIMIT_NOFILE is {limit}"),
+            };
             return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(words).with_words(hint));
         }
         if targets.contains(&it.source) {
@@ -70,9 +73,9 @@ fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
 }
 
 /// The ranges of numbers that no program is given, beside these targets.
-pub(super) fn ranges_between(moves: &[Move]) -> Vec<(c_long, c_long)> {
+pub(super) fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
     const LAST: c_long = u32::MAX as c_long;
-    let mut kept: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+    let mut kept: Vec<RawFd> = targets.collect();
     kept.sort_unstable();
     let mut next: c_long = 0;
     let mut ranges = Vec::new();

@@ -2,25 +2,23 @@
 
 #![allow(unsafe_code)]
 
-use super::child::{Orders, live, take};
+use super::child::{Orders, live};
 use super::plan::{Caller, Plan, Set};
-use super::{Command, Stdio};
+use super::request::Request;
+use super::stdio::Stdio;
 use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
 use crate::end::wait;
 use crate::raw::CloneArgs;
-use crate::spawn::no_thread;
 use crate::start::{Stack, start};
 use crate::{Child, CloneFlags, Error, Stage};
-use std::convert::Infallible;
 use std::ffi::c_int;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::panic::resume_unwind;
+use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
-use std::thread;
 
 /// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
 static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
@@ -29,7 +27,7 @@ static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
 #[repr(C, align(16))]
 struct Room([u8; 16 * 1024]);
 
-impl Command {
+impl Request {
     pub(super) fn start(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
         if !NO_CLEAR_SIGHAND.load(Ordering::Relaxed) {
             match self.attempt(defaults, false) {
@@ -48,7 +46,7 @@ impl Command {
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
         let parent = || std::process::id() as libc::pid_t;
-        let mut plan = Plan::new(self, defaults, Caller { parent, resets })?;
+        let mut plan = Plan::new(self, defaults, Caller { parent, resets, is_exec: false })?;
         let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
         flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
         flags.set(CloneFlags::PIDFD, self.pidfd);
@@ -106,15 +104,14 @@ impl Command {
         let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
         let mut child = Child::new(pid, pidfd);
         let failed = orders.failed.load(Ordering::Relaxed);
-        if failed != usize::MAX || !self.pidfd {
-            // A child that has executed nothing sends no signal, and its pid alone is not enough to wait for it later. One
-            // that has executed its program is none for `__WCLONE`.
-            if let Ok(Some(status)) = wait(pid, libc::__WCLONE) {
+        if failed != usize::MAX || child.pidfd().is_none() {
+            // A child that has executed nothing sends no signal, and its pid alone is not enough to wait for it later.
+            if let Some(status) = end_at_birth(pid) {
                 child.has_ended(status);
             }
         }
         if failed != usize::MAX {
-            let error = plan.error(failed, orders.errno.load(Ordering::Relaxed));
+            let error = plan.error(self, failed, orders.errno.load(Ordering::Relaxed));
             return Err(self.said(error));
         }
         let [stdin, stdout, stderr] = &mut plan.pipes;
@@ -123,49 +120,9 @@ impl Command {
         child.stderr = stderr.take().map(Into::into);
         Ok(child)
     }
-}
-
-impl Command {
-    /// In a thread with descriptors, a root and a working directory of its own. So a step that fails leaves those of the
-    /// program as they were.
-    pub(super) fn execute_here(&mut self) -> Error {
-        let dumpable = Dumpable::watch();
-        let result = thread::scope(|scope| {
-            let thread = thread::Builder::new().spawn_scoped(scope, || self.execute_in_this_thread());
-            let thread = thread.map_err(|error| no_thread(&error))?;
-            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-        });
-        dumpable.restore(true);
-        let Err(error) = result;
-        error
-    }
-
-    fn execute_in_this_thread(&mut self) -> Result<Infallible, Error> {
-        // SAFETY: no pointers.
-        if unsafe { libc::unshare(libc::CLONE_FILES | libc::CLONE_FS) } != 0 {
-            return Err(Error::from_io(Stage::Thread, &io::Error::last_os_error()));
-        }
-        // SAFETY: no pointers.
-        let parent = || unsafe { libc::getppid() };
-        let inherit = [const { &Stdio::inherit() }; 3];
-        let plan = Plan::new(self, inherit, Caller { parent, resets: false })?;
-        let mask = Mask::block_all()?;
-        if self.blocked.is_none() {
-            plan.mask.set(mask.0);
-        }
-        let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
-            // SAFETY: what the plan has prepared; there is no child to disturb.
-            let errno = unsafe { take(step) };
-            (errno != 0).then_some((done, errno))
-        });
-        let (done, errno) = failed.expect("the last step executes the program, or fails");
-        let error = plan.error(done, errno);
-        plan.forget_fds();
-        Err(self.said(error))
-    }
 
     /// With what a closure has said, if it was one.
-    fn said(&mut self, error: Error) -> Error {
+    pub(super) fn said(&mut self, error: Error) -> Error {
         match self.closures.error() {
             Some(reason) => error.with_words(reason.to_string()),
             None => error,
@@ -173,19 +130,31 @@ impl Command {
     }
 }
 
+/// The end of a child that no longer has the memory, if it has not executed its program.
+fn end_at_birth(pid: libc::pid_t) -> Option<ExitStatus> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    let options = libc::WEXITED | libc::WNOWAIT | libc::__WCLONE;
+    // SAFETY: a place for what is known of the child. Who has executed a program is none for `__WCLONE`, unless this program
+    // traces it. That one stops then, and its status stays for who waits.
+    let known = unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 };
+    // SAFETY: it has been stored.
+    let is_end = known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
+    if is_end { wait(pid, libc::__WCLONE | libc::WNOHANG).ok().flatten() } else { None }
+}
+
 /// The signals that the calling thread has blocked.
-struct Mask(Set);
+pub(super) struct Mask(pub(super) Set);
 
 impl Mask {
     /// Blocks all others as well, libc's own, too.
-    fn block_all() -> Result<Self, Error> {
+    pub(super) fn block_all() -> Result<Self, Error> {
         let mut before = Set::default();
         // SAFETY: a set, and a place for one.
         unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr())? };
         Ok(Self(before))
     }
 
-    fn restore(&self) {
+    pub(super) fn restore(&self) {
         // SAFETY: a set.
         _ = unsafe { sigprocmask(self.0.as_ptr(), ptr::null_mut()) };
     }
@@ -200,6 +169,6 @@ unsafe fn sigprocmask(new: *const u8, old: *mut u8) -> Result<(), Error> {
     // SAFETY: the caller's promise.
     match unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, NSIG / 8) } {
         0 => Ok(()),
-        _ => Err(Error::from_io(Stage::SignalMask, &io::Error::last_os_error())),
+        _ => Err(Error::from_io(Stage::ProgramSignals, &io::Error::last_os_error())),
     }
 }

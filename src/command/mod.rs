@@ -9,9 +9,11 @@
 mod child;
 mod closures;
 mod environment;
+mod exec;
 mod fds;
 mod launch;
 mod plan;
+mod request;
 mod resource;
 mod stdio;
 
@@ -20,13 +22,12 @@ pub use resource::Resource;
 pub use stdio::Stdio;
 
 use crate::Child;
-use closures::Closures;
-use environment::CommandEnv;
-use std::ffi::{OsStr, OsString, c_int};
+use request::Request;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Output};
 use std::slice;
 
@@ -61,70 +62,18 @@ use std::slice;
 /// assert_eq!((output.status.code(), &*output.stdout), (Some(3), &b"hello\n"[..]));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct Command {
-    program: OsString,
-    /// argv, its first included.
-    arguments: Vec<OsString>,
-    environment: CommandEnv,
-    directory: Option<PathBuf>,
-    stdio: [Option<Stdio>; 3],
-    fds: Vec<(RawFd, OwnedFd)>,
-    close_other_fds: bool,
-    setsid: bool,
-    process_group: Option<libc::pid_t>,
-    limits: Vec<(Resource, u64, u64)>,
-    nice: Option<c_int>,
-    cpus: Option<Vec<usize>>,
-    root: Option<PathBuf>,
-    groups: Option<Vec<u32>>,
-    gid: Option<u32>,
-    uid: Option<u32>,
-    no_new_privs: bool,
-    parent_death_signal: Option<c_int>,
-    umask: Option<u32>,
-    blocked: Option<Vec<c_int>>,
-    defaults: Vec<c_int>,
-    ignored: Vec<c_int>,
-    closures: Closures,
-    pidfd: bool,
-}
+pub struct Command(Request);
 
 impl Command {
     /// A program without arguments, with the caller's environment, working directory and descriptors 0 to 2. A name without
     /// a slash is looked for in the program's own `PATH`.
     pub fn new<S: AsRef<OsStr>>(program: S) -> Self {
-        let program = program.as_ref().to_owned();
-        Self {
-            arguments: vec![program.clone()],
-            program,
-            environment: CommandEnv::default(),
-            directory: None,
-            stdio: [None, None, None],
-            fds: Vec::new(),
-            close_other_fds: false,
-            setsid: false,
-            process_group: None,
-            limits: Vec::new(),
-            nice: None,
-            cpus: None,
-            root: None,
-            groups: None,
-            gid: None,
-            uid: None,
-            no_new_privs: false,
-            parent_death_signal: None,
-            umask: None,
-            blocked: None,
-            defaults: Vec::new(),
-            ignored: Vec::new(),
-            closures: Closures::default(),
-            pidfd: true,
-        }
+        Self(Request::new(program.as_ref()))
     }
 
     /// Adds an argument.
     pub fn arg<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
-        self.arguments.push(arg.as_ref().to_owned());
+        self.0.arguments.push(arg.as_ref().to_owned());
         self
     }
 
@@ -134,19 +83,19 @@ impl Command {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        self.arguments.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.0.arguments.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// The program's first argument, its own name, if that is not to be the program.
     pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
-        self.arguments[0] = arg.as_ref().to_owned();
+        self.0.arguments[0] = arg.as_ref().to_owned();
         self
     }
 
     /// Sets a variable of the program's environment.
     pub fn env<K: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, key: K, value: V) -> &mut Self {
-        self.environment.set(key.as_ref(), value.as_ref());
+        self.0.environment.set(key.as_ref(), value.as_ref());
         self
     }
 
@@ -158,44 +107,44 @@ impl Command {
         V: AsRef<OsStr>,
     {
         for (key, value) in variables {
-            self.environment.set(key.as_ref(), value.as_ref());
+            self.0.environment.set(key.as_ref(), value.as_ref());
         }
         self
     }
 
     /// Removes a variable from the program's environment.
     pub fn env_remove<K: AsRef<OsStr>>(&mut self, key: K) -> &mut Self {
-        self.environment.remove(key.as_ref());
+        self.0.environment.remove(key.as_ref());
         self
     }
 
     /// Removes all variables, and all that was asked for before.
     pub fn env_clear(&mut self) -> &mut Self {
-        self.environment.clear();
+        self.0.environment.clear();
         self
     }
 
     /// The program's working directory.
     pub fn current_dir<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
-        self.directory = Some(directory.as_ref().to_owned());
+        self.0.directory = Some(directory.as_ref().to_owned());
         self
     }
 
     /// The program's stdin: the caller's by default, and nothing, by [`output`](Self::output).
     pub fn stdin<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
-        self.stdio[0] = Some(stdio.into());
+        self.0.stdio[0] = Some(stdio.into());
         self
     }
 
     /// The program's stdout: the caller's by default, and a pipe, by [`output`](Self::output).
     pub fn stdout<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
-        self.stdio[1] = Some(stdio.into());
+        self.0.stdio[1] = Some(stdio.into());
         self
     }
 
     /// The program's stderr: the caller's by default, and a pipe, by [`output`](Self::output).
     pub fn stderr<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
-        self.stdio[2] = Some(stdio.into());
+        self.0.stdio[2] = Some(stdio.into());
         self
     }
 
@@ -213,27 +162,27 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn fd<F: Into<OwnedFd>>(&mut self, number: RawFd, fd: F) -> &mut Self {
-        self.fds.retain(|(other, _)| *other != number);
-        self.fds.push((number, fd.into()));
+        self.0.fds.retain(|(other, _)| *other != number);
+        self.0.fds.push((number, fd.into()));
         self
     }
 
     /// Whether the program gets no descriptors but 0, 1, 2 and those of [`fd`](Self::fd). By default it gets all that are not
     /// close-on-exec, as std's. Takes close_range(2), Linux 5.9, and no time for each open descriptor.
     pub fn close_other_fds(&mut self, close: bool) -> &mut Self {
-        self.close_other_fds = close;
+        self.0.close_other_fds = close;
         self
     }
 
     /// Whether the program is the first of a new session.
     pub fn setsid(&mut self, setsid: bool) -> &mut Self {
-        self.setsid = setsid;
+        self.0.setsid = setsid;
         self
     }
 
     /// The program's process group; 0: a new one, with the program's pid.
     pub fn process_group(&mut self, group: i32) -> &mut Self {
-        self.process_group = Some(group);
+        self.0.process_group = Some(group);
         self
     }
 
@@ -248,90 +197,93 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
-        self.limits.push((resource, soft, hard));
+        self.0.limits.push((resource, soft, hard));
         self
     }
 
     /// The program's nice value, -20 to 19.
     pub fn nice(&mut self, nice: i32) -> &mut Self {
-        self.nice = Some(nice);
+        self.0.nice = Some(nice);
         self
     }
 
     /// The CPUs that the program may run on.
     pub fn affinity<I: IntoIterator<Item = usize>>(&mut self, cpus: I) -> &mut Self {
-        self.cpus = Some(cpus.into_iter().collect());
+        self.0.cpus = Some(cpus.into_iter().collect());
         self
     }
 
     /// The program's root directory. Its working directory is that, unless another one was asked for.
     pub fn chroot<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
-        self.root = Some(directory.as_ref().to_owned());
+        self.0.root = Some(directory.as_ref().to_owned());
+        self.0.directory.get_or_insert_with(|| "/".into());
         self
     }
 
     /// The program's supplementary groups.
     pub fn groups(&mut self, groups: &[u32]) -> &mut Self {
-        self.groups = Some(groups.to_owned());
+        self.0.groups = Some(groups.to_owned());
         self
     }
 
     /// The program's gid: real, effective and saved.
     pub fn gid(&mut self, id: u32) -> &mut Self {
-        self.gid = Some(id);
+        self.0.gid = Some(id);
         self
     }
 
     /// The program's uid: real, effective and saved. Without [`groups`](Self::groups) the supplementary groups are dropped, if
     /// the caller may do so, as std does.
     pub fn uid(&mut self, id: u32) -> &mut Self {
-        self.uid = Some(id);
+        self.0.uid = Some(id);
         self
     }
 
     /// Whether the program can no longer gain privileges by execve(2): prctl(2) `PR_SET_NO_NEW_PRIVS`.
     pub fn no_new_privs(&mut self, set: bool) -> &mut Self {
-        self.no_new_privs = set;
+        self.0.no_new_privs = set;
         self
     }
 
     /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`.
     pub fn parent_death_signal(&mut self, signal: i32) -> &mut Self {
-        self.parent_death_signal = Some(signal);
+        self.0.parent_death_signal = Some(signal);
         self
     }
 
     /// The program's umask.
     pub fn umask(&mut self, mask: u32) -> &mut Self {
-        self.umask = Some(mask);
+        self.0.umask = Some(mask);
         self
     }
 
     /// The signals that the program has blocked, and no others. By default those that the caller has.
     pub fn block_signals(&mut self, signals: &[i32]) -> &mut Self {
-        self.blocked = Some(signals.to_owned());
+        self.0.blocked = Some(signals.to_owned());
         self
     }
 
     /// Signals that the program does not ignore, though the caller does. `SIGPIPE` is always one of them, as with std's.
     pub fn default_signals(&mut self, signals: &[i32]) -> &mut Self {
-        self.defaults.extend(signals);
+        self.0.defaults.extend(signals);
         self
     }
 
     /// Signals that the program ignores.
     pub fn ignore_signals(&mut self, signals: &[i32]) -> &mut Self {
-        self.ignored.extend(signals);
+        self.0.ignored.extend(signals);
         self
     }
 
-    /// Runs a closure in the child, as the last but one thing before the program: only the signals come after it. Closures
-    /// run in the order in which they were given, at each start.
+    /// Runs a closure in the child, as the last thing before the program. Closures run in the order in which they were given,
+    /// at each start.
     ///
-    /// The child shares the memory then, and has the caller's thread-local storage, and the caller sleeps until the program
-    /// is executed: it handles no signals, Ctrl-Z is not reported to the shell until then, and set*id of another thread waits.
-    /// What the closure does to the memory stays. Its error is the start's, with all of its words. If it panics, the child is
-    /// killed by `SIGABRT`.
+    /// The child shares the memory then, has the caller's thread-local storage, and has none of the caller's signal
+    /// handlers. The caller sleeps until the program is executed: it handles no signals, Ctrl-Z may not be reported to the
+    /// shell, and set*id of another thread waits. What the closure does to the memory stays. Its error is the start's, with
+    /// all of its words. If it panics, the child ends by `SIGABRT`.
+    ///
+    /// On musl `raise`, `abort` and `gettid` of libc name the caller's thread, not the child.
     ///
     /// # Safety
     ///
@@ -353,13 +305,13 @@ impl Command {
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,
     {
-        self.closures.push(Box::new(f));
+        self.0.closures.push(Box::new(f));
         self
     }
 
     /// No pidfd for the [`Child`]. It needs Linux 5.2, and one file descriptor.
     pub fn without_pidfd(&mut self) -> &mut Self {
-        self.pidfd = false;
+        self.0.pidfd = false;
         self
     }
 
@@ -369,7 +321,7 @@ impl Command {
     ///
     /// The first part of the start that failed. Nothing is left of it, and no `SIGCHLD` comes.
     pub fn spawn(&mut self) -> io::Result<Child> {
-        self.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
+        self.0.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
     }
 
     /// Starts the program, and waits for its end.
@@ -399,112 +351,57 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn output(&mut self) -> io::Result<Output> {
-        self.start([&Stdio::null(), &Stdio::piped(), &Stdio::piped()])?.wait_with_output()
+        self.0.start([&Stdio::null(), &Stdio::piped(), &Stdio::piped()])?.wait_with_output()
     }
 
     /// Executes the program in place of this one, after the same steps. Returns only if one of them fails.
     ///
-    /// The steps are those of a thread, which has descriptors and a working directory of its own. So what this program keeps of
-    /// those before the one that failed is its session, its process group, its resource limits and the signals that it
-    /// ignores.
+    /// Descriptors and blocked signals are as before then, but those that the program was not to have are close-on-exec. What
+    /// other steps have done stays, as with std's: ids of the calling thread, root, directory, umask, limits, session,
+    /// ignored signals. A descriptor's number above 2 has to be free in a program of several threads, because another one
+    /// may use what is open there: `EBUSY`.
     ///
     /// ```no_run
     /// let error = clone_trampoline::Command::new("sh").exec();
     /// eprintln!("{error}");
     /// ```
     pub fn exec(&mut self) -> io::Error {
-        self.execute_here().into()
+        self.0.execute_here().into()
     }
 
     /// The program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
-        &self.program
+        &self.0.program
     }
 
     /// The arguments, without the first one.
     pub fn get_args(&self) -> CommandArgs<'_> {
-        CommandArgs(self.arguments[1..].iter())
+        CommandArgs(self.0.arguments[1..].iter())
     }
 
     /// The changes of the environment.
     pub fn get_envs(&self) -> CommandEnvs<'_> {
-        self.environment.changes()
+        self.0.environment.changes()
     }
 
     /// Whether the program gets nothing of the caller's environment.
     #[must_use]
     pub fn get_env_clear(&self) -> bool {
-        self.environment.is_cleared()
+        self.0.environment.is_cleared()
     }
 
     /// The working directory, if it is not the caller's.
     #[must_use]
     pub fn get_current_dir(&self) -> Option<&Path> {
-        self.directory.as_deref()
-    }
-}
-
-impl Command {
-    /// What was asked for, in the order in which it was declared.
-    fn debug_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Command");
-        debug.field("program", &self.program).field("args", &self.arguments);
-        if !self.environment.is_the_callers() {
-            debug.field("env", &self.environment);
-        }
-        let mut field = |name, value: Option<&dyn fmt::Debug>| {
-            if let Some(value) = value {
-                debug.field(name, value);
-            }
-        };
-        fn some<T: fmt::Debug>(value: &Option<T>) -> Option<&dyn fmt::Debug> {
-            value.is_some().then_some(value as &dyn fmt::Debug)
-        }
-        fn filled<'a, T: fmt::Debug>(values: &'a &[T]) -> Option<&'a dyn fmt::Debug> {
-            (!values.is_empty()).then_some(values as &dyn fmt::Debug)
-        }
-        field("cwd", some(&self.directory));
-        for (name, stdio) in ["stdin", "stdout", "stderr"].into_iter().zip(&self.stdio) {
-            field(name, some(stdio));
-        }
-        field("fds", filled(&&*self.fds));
-        field("close_other_fds", self.close_other_fds.then_some(&true));
-        field("setsid", self.setsid.then_some(&true));
-        field("process_group", some(&self.process_group));
-        field("rlimits", filled(&&*self.limits));
-        field("nice", some(&self.nice));
-        field("affinity", some(&self.cpus));
-        field("chroot", some(&self.root));
-        field("groups", some(&self.groups));
-        field("gid", some(&self.gid));
-        field("uid", some(&self.uid));
-        field("no_new_privs", self.no_new_privs.then_some(&true));
-        field("parent_death_signal", some(&self.parent_death_signal));
-        field("umask", some(&self.umask));
-        field("block_signals", some(&self.blocked));
-        field("default_signals", filled(&&*self.defaults));
-        field("ignore_signals", filled(&&*self.ignored));
-        field("pidfd", (!self.pidfd).then_some(&false));
-        debug.finish_non_exhaustive()
+        self.0.directory.as_deref()
     }
 }
 
 /// As std's: what a shell would take, and, by `{:#?}`, all that was asked for.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            return self.debug_fields(f);
-        }
-        if let Some(directory) = &self.directory {
-            write!(f, "cd {directory:?} && ")?;
-        }
-        self.environment.write_for_a_shell(f)?;
-        if self.arguments[0] != self.program {
-            write!(f, "[{:?}] ", self.program)?;
-        }
-        write!(f, "{:?}", self.arguments[0])?;
-        self.arguments[1..].iter().try_for_each(|argument| write!(f, " {argument:?}"))
+        self.0.fmt(f)
     }
 }
 

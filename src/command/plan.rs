@@ -1,18 +1,19 @@
 //! What was asked for, as a list of the child's steps.
 
-use super::Command;
 use super::child::{Step, action, address};
 use super::fds::{self, Move};
+use super::request::Request;
 use super::stdio::{Kind, Stdio};
 use crate::arch::NSIG;
 use crate::{Error, Stage};
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_int, c_long};
+use std::fmt::Debug;
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
 
@@ -25,6 +26,8 @@ pub(super) struct Caller {
     pub(super) parent: fn() -> libc::pid_t,
     /// Whether the child has to reset the handlers.
     pub(super) resets: bool,
+    /// There is no child: it is the caller who executes the program.
+    pub(super) is_exec: bool,
 }
 
 /// The child's steps, and everything that they point to.
@@ -32,6 +35,8 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// What each step is to an error.
     names: Vec<(Stage, Option<Box<OsStr>>)>,
+    /// What the first steps do.
+    pub(super) moves: Vec<Move>,
     /// The caller's ends of pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
     /// Whether the descriptors have to be the caller's, until the first step copies those that are needed.
@@ -39,56 +44,50 @@ pub(super) struct Plan {
     /// The signals that the program has blocked: those of the caller, which are put here at last, if nothing else was
     /// asked for.
     pub(super) mask: Rc<Cell<Set>>,
-    sought: Sought,
+    /// Where the program is looked for, if it is.
+    path: Option<OsString>,
     /// The program's, as far as only the plan owns them.
     fds: Vec<OwnedFd>,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
 }
 
-/// Where the program is looked for.
-enum Sought {
-    InPath(OsString),
-    /// Where this process sees it, too.
-    Here(PathBuf),
-    /// In another root directory.
-    Elsewhere,
-}
-
 const NO_NAME: Option<Box<OsStr>> = None;
 
 impl Plan {
-    pub(super) fn new(command: &mut Command, defaults: [&Stdio; 3], caller: Caller) -> Result<Self, Error> {
-        let has_closures = !command.closures.is_empty();
-        let command = &*command;
+    pub(super) fn new(request: &mut Request, defaults: [&Stdio; 3], caller: Caller) -> Result<Self, Error> {
+        let has_closures = !request.closures.is_empty();
+        let request = &*request;
         let mut plan = Self {
             steps: Vec::with_capacity(8),
             names: Vec::with_capacity(8),
+            moves: Vec::new(),
             pipes: [None, None, None],
             // a closure may use them
-            cuts_fds: command.close_other_fds && !has_closures,
+            cuts_fds: request.close_other_fds && !has_closures && !caller.is_exec,
             mask: Rc::default(),
-            sought: Sought::Elsewhere,
+            path: None,
             fds: Vec::new(),
             kept: Vec::new(),
         };
-        plan.give_fds(command, defaults)?;
-        plan.leave_the_group(command);
-        plan.limit(command)?;
-        plan.change_root(command)?;
-        plan.change_ids(command)?;
-        plan.die_with_parent(command, &caller);
-        plan.change_directory(command)?;
+        plan.give_fds(request, defaults)?;
+        plan.leave_the_group(request);
+        plan.limit(request)?;
+        plan.change_root(request)?;
+        plan.change_ids(request)?;
+        plan.die_with_parent(request, &caller);
+        plan.change_directory(request)?;
+        plan.set_signals(request, &caller)?;
+        // after the signals, which they may change
         if has_closures {
-            plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const command.closures));
+            plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const request.closures));
         }
-        plan.set_signals(command, &caller)?;
-        plan.execute(command)?;
+        plan.execute(request)?;
         Ok(plan)
     }
 
     /// The error of the step of this number.
-    pub(super) fn error(&self, failed: usize, errno: c_int) -> Error {
+    pub(super) fn error(&self, request: &Request, failed: usize, errno: c_int) -> Error {
         let (stage, argument) = self.names[failed].clone();
         let error = Error::from_errno(stage, errno).at(argument);
         match (stage, errno) {
@@ -101,23 +100,23 @@ impl Plan {
             (Stage::Exec, libc::EAGAIN) => {
                 error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
             }
-            (Stage::Exec, libc::ENOENT) => match &self.sought {
-                Sought::InPath(path) => {
+            (Stage::Exec, libc::ENOENT) => {
+                let directory = request.directory.as_deref().unwrap_or(Path::new(""));
+                let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
+                // as far as this process sees it in the same place
+                if request.root.is_none()
+                    && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file())
+                {
+                    error.with_hint(Some(
+                        "it is there, but not the interpreter that its `#!` line or its ELF header names",
+                    ))
+                } else if let Some(path) = &self.path {
                     error.with_words(format!("not found in PATH={}", path.to_string_lossy()))
+                } else {
+                    error
                 }
-                Sought::Here(file) if file.exists() => error.with_hint(Some(
-                    "it is there, but not the interpreter that its `#!` line or its ELF header names",
-                )),
-                _ => error,
-            },
+            }
             _ => error,
-        }
-    }
-
-    /// In a thread whose table of descriptors is gone when it ends. The steps may have closed some of them.
-    pub(super) fn forget_fds(self) {
-        for fd in self.fds.into_iter().chain(self.pipes.into_iter().flatten()) {
-            _ = fd.into_raw_fd();
         }
     }
 
@@ -150,16 +149,16 @@ impl Plan {
         }
     }
 
-    fn give_fds(&mut self, command: &Command, defaults: [&Stdio; 3]) -> Result<(), Error> {
+    fn give_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<(), Error> {
         let mut moves = Vec::new();
         let mut kept = Vec::new();
         for (number, default) in defaults.into_iter().enumerate() {
             let target = number as c_int;
             // What is asked for by this number takes its place.
-            if command.fds.iter().any(|(other, _)| *other == target) {
+            if request.fds.iter().any(|(other, _)| *other == target) {
                 continue;
             }
-            match &command.stdio[number].as_ref().unwrap_or(default).0 {
+            match &request.stdio[number].as_ref().unwrap_or(default).0 {
                 Kind::Inherit => kept.push(Move { source: target, target }),
                 Kind::Standard(source) => moves.push(Move { source: *source, target }),
                 Kind::Fd(fd) => moves.push(Move { source: fd.as_raw_fd(), target }),
@@ -181,7 +180,7 @@ impl Plan {
                 }
             }
         }
-        for (target, fd) in &command.fds {
+        for (target, fd) in &request.fds {
             moves.push(Move { source: fd.as_raw_fd(), target: *target });
         }
         let (duplicates, steps) = fds::plan(&mut moves)?;
@@ -201,23 +200,23 @@ impl Plan {
         for (words, step) in steps {
             self.push(Stage::Fd, words, step);
         }
-        if command.close_other_fds {
-            moves.extend(kept);
+        if request.close_other_fds {
             const CLOEXEC: c_long = 1 << 2;
-            for (first, last) in fds::ranges_between(&moves) {
-                // a closure may use them
+            let targets = moves.iter().chain(&kept).map(|it| it.target);
+            for (first, last) in fds::ranges_between(targets) {
                 let how = if self.cuts_fds { 0 } else { CLOEXEC };
                 self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
             }
         }
+        self.moves = moves;
         Ok(())
     }
 
-    fn leave_the_group(&mut self, command: &Command) {
-        if command.setsid {
+    fn leave_the_group(&mut self, request: &Request) {
+        if request.setsid {
             self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
         }
-        if let Some(group) = command.process_group {
+        if let Some(group) = request.process_group {
             let name = OsString::from(group.to_string());
             self.call(
                 Stage::ProcessGroup,
@@ -228,21 +227,21 @@ impl Plan {
         }
     }
 
-    fn limit(&mut self, command: &Command) -> Result<(), Error> {
-        for (resource, soft, hard) in &command.limits {
+    fn limit(&mut self, request: &Request) -> Result<(), Error> {
+        for (resource, soft, hard) in &request.limits {
             // struct rlimit64, on every architecture
             let limits = self.keep(vec![*soft, *hard]);
             let name = OsString::from(format!("{resource:?}"));
             let arguments = [0, c_long::from(resource.number()), limits, 0];
             self.call(Stage::Rlimit, Some(name.into()), libc::SYS_prlimit64, arguments);
         }
-        if let Some(nice) = command.nice {
+        if let Some(nice) = request.nice {
             let name = OsString::from(nice.to_string());
             let arguments = [libc::PRIO_PROCESS as c_long, 0, c_long::from(nice), 0];
             self.call(Stage::Nice, Some(name.into()), libc::SYS_setpriority, arguments);
         }
-        if let Some(cpus) = &command.cpus {
-            let name = OsString::from(format!("{cpus:?}"));
+        if let Some(cpus) = &request.cpus {
+            let name = list(cpus);
             // more than any kernel is built for
             if cpus.iter().any(|cpu| *cpu > 0xffff) {
                 return Err(
@@ -262,8 +261,8 @@ impl Plan {
         Ok(())
     }
 
-    fn change_root(&mut self, command: &Command) -> Result<(), Error> {
-        if let Some(root) = &command.root {
+    fn change_root(&mut self, request: &Request) -> Result<(), Error> {
+        if let Some(root) = &request.root {
             let place = self.keep_string(Stage::Chroot, root.as_os_str())?;
             self.call(Stage::Chroot, Some(root.as_os_str().into()), libc::SYS_chroot, [place, 0, 0, 0]);
             // or the working directory stays outside of it
@@ -273,19 +272,18 @@ impl Plan {
         Ok(())
     }
 
-    fn change_ids(&mut self, command: &Command) -> Result<(), Error> {
-        if let Some(groups) = &command.groups {
-            let list = self.keep(groups.clone());
-            let name = OsString::from(format!("{groups:?}"));
-            let arguments = [groups.len() as c_long, list, 0, 0];
+    fn change_ids(&mut self, request: &Request) -> Result<(), Error> {
+        if let Some(groups) = &request.groups {
+            let name = list(groups);
+            let arguments = [groups.len() as c_long, self.keep(groups.clone()), 0, 0];
             self.call(Stage::Groups, Some(name.into()), SETGROUPS, arguments);
-        } else if command.uid.is_some() {
+        } else if request.uid.is_some() {
             // As std: who may not drop them keeps them.
             let step = Step::Call { number: SETGROUPS, arguments: [0; 6], tolerated: libc::EPERM };
             self.push(Stage::Groups, NO_NAME, step);
         }
         for (stage, id, number) in
-            [(Stage::Gid, command.gid, SETRESGID), (Stage::Uid, command.uid, SETRESUID)]
+            [(Stage::Gid, request.gid, SETRESGID), (Stage::Uid, request.uid, SETRESUID)]
         {
             if let Some(id) = id {
                 let name = OsString::from(id.to_string());
@@ -300,13 +298,13 @@ impl Plan {
         Ok(())
     }
 
-    fn die_with_parent(&mut self, command: &Command, caller: &Caller) {
-        if command.no_new_privs {
+    fn die_with_parent(&mut self, request: &Request, caller: &Caller) {
+        if request.no_new_privs {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
         }
         // after the ids, as their change takes it away
-        if let Some(signal) = command.parent_death_signal {
+        if let Some(signal) = request.parent_death_signal {
             let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
             self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
@@ -314,49 +312,49 @@ impl Plan {
         }
     }
 
-    fn change_directory(&mut self, command: &Command) -> Result<(), Error> {
-        if let Some(directory) = &command.directory {
+    fn change_directory(&mut self, request: &Request) -> Result<(), Error> {
+        if let Some(directory) = &request.directory {
             let place = self.keep_string(Stage::Chdir, directory.as_os_str())?;
             self.call(Stage::Chdir, Some(directory.as_os_str().into()), libc::SYS_chdir, [place, 0, 0, 0]);
         }
-        if let Some(mask) = command.umask {
+        if let Some(mask) = request.umask {
             // cannot fail: what it returns is the mask before
-            self.call(Stage::Chdir, NO_NAME, libc::SYS_umask, [mask as c_long, 0, 0, 0]);
+            self.call(Stage::Umask, NO_NAME, libc::SYS_umask, [mask as c_long, 0, 0, 0]);
         }
         Ok(())
     }
 
-    fn set_signals(&mut self, command: &Command, caller: &Caller) -> Result<(), Error> {
+    fn set_signals(&mut self, request: &Request, caller: &Caller) -> Result<(), Error> {
         const SIZE: c_long = (NSIG / 8) as c_long;
         if caller.resets {
-            self.push(Stage::SignalMask, NO_NAME, Step::ResetHandlers);
+            self.push(Stage::ProgramSignals, NO_NAME, Step::ResetHandlers);
         }
-        let defaults = command.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
-        let ignored = command.ignored.iter().map(|&signal| (signal, libc::SIG_IGN));
+        let defaults = request.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
+        let ignored = request.ignored.iter().map(|&signal| (signal, libc::SIG_IGN));
         for (signal, handler) in defaults.chain(ignored) {
             let action = self.keep(vec![action(handler)]);
             let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(signal), action, 0, SIZE];
-            self.call(Stage::SignalMask, Some(name.into()), libc::SYS_rt_sigaction, arguments);
+            self.call(Stage::ProgramSignals, Some(name.into()), libc::SYS_rt_sigaction, arguments);
         }
-        if let Some(signals) = &command.blocked {
+        if let Some(signals) = &request.blocked {
             self.mask.set(set_of(signals)?);
         }
         let arguments = [c_long::from(libc::SIG_SETMASK), address(self.mask.as_ptr()), 0, SIZE];
-        self.call(Stage::SignalMask, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
+        self.call(Stage::ProgramSignals, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
         Ok(())
     }
 
-    fn execute(&mut self, command: &Command) -> Result<(), Error> {
+    fn execute(&mut self, request: &Request) -> Result<(), Error> {
         let mut strings = Strings::default();
-        for argument in &command.arguments {
+        for argument in &request.arguments {
             strings.add(&[argument])?;
         }
         let arguments = strings.keep(self);
 
         let mut strings = Strings::default();
         let mut path = None;
-        for (key, value) in command.environment.variables() {
+        for (key, value) in request.environment.variables() {
             strings.add(&[&key, OsStr::new("="), &value])?;
             if key == "PATH" {
                 path = Some(value);
@@ -364,27 +362,32 @@ impl Plan {
         }
         let environment = strings.keep(self);
 
-        let program = command.program.as_bytes();
+        if !request.program.as_bytes().contains(&b'/') {
+            self.path = Some(path.unwrap_or_else(|| OsString::from("/bin:/usr/bin")));
+        }
         let mut strings = Strings::default();
-        if program.contains(&b'/') {
-            strings.add(&[&command.program])?;
-            if command.root.is_none() {
-                let directory = command.directory.as_deref().unwrap_or(Path::new(""));
-                self.sought = Sought::Here(directory.join(&command.program));
-            }
-        } else if !program.is_empty() {
-            let path = path.unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
-            for folder in path.as_bytes().split(|byte| *byte == b':') {
-                let slash = if folder.is_empty() { "" } else { "/" };
-                strings.add(&[OsStr::from_bytes(folder), OsStr::new(slash), &command.program])?;
-            }
-            self.sought = Sought::InPath(path);
+        for parts in candidates(request, self.path.as_deref()) {
+            strings.add(&parts.map(OsStr::from_bytes))?;
         }
         let candidates = strings.keep(self);
         let step = Step::Execute { candidates, arguments, environment };
-        self.push(Stage::Exec, Some(command.program.as_os_str().into()), step);
+        self.push(Stage::Exec, Some(request.program.as_os_str().into()), step);
         Ok(())
     }
+}
+
+/// The files that may be the program, in parts. Without a `PATH` it is itself.
+fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterator<Item = [&'a [u8]; 3]> {
+    let program = request.program.as_bytes();
+    let path = path.map(OsStrExt::as_bytes);
+    let folders = path.into_iter().flat_map(|path| path.split(|byte| *byte == b':'));
+    // as execvp(3), which goes on behind a folder with too long a name, and finds nothing by no name
+    let folders = folders.filter(|folder| folder.len() < libc::PATH_MAX as usize && !program.is_empty());
+    let in_folders = folders.map(move |folder| {
+        let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+        [folder, slash, program]
+    });
+    path.is_none().then_some([program, b"", b""]).into_iter().chain(in_folders)
 }
 
 /// Strings for execve(2), in one block.
@@ -417,13 +420,23 @@ impl Strings {
     }
 }
 
+/// What an error says of a list, which may be long.
+fn list<T: Debug>(all: &[T]) -> OsString {
+    const MOST: usize = 16;
+    match all.get(..MOST) {
+        Some(first) if all.len() > MOST => format!("{first:?} and {} more", all.len() - MOST),
+        _ => format!("{all:?}"),
+    }
+    .into()
+}
+
 fn set_of(signals: &[c_int]) -> Result<Set, Error> {
     const BITS: usize = usize::BITS as usize;
     let mut words = [0_usize; NSIG / BITS];
     for &signal in signals {
         if !(1..=NSIG as c_int).contains(&signal) {
             let name = OsString::from(signal.to_string());
-            let error = Error::new(Stage::SignalMask, libc::EINVAL, "there is no such signal");
+            let error = Error::new(Stage::ProgramSignals, libc::EINVAL, "there is no such signal");
             return Err(error.at(Some(name.into())));
         }
         let bit = signal as usize - 1;

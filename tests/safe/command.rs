@@ -3,12 +3,14 @@
 use crate::common::{self, skip};
 use crate::program::{passes, program, rounds};
 use clone_trampoline::{Child, Command, Error, Resource, Stage, Stdio};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -401,37 +403,136 @@ fn exec_is_this_program() {
     }
 }
 
-/// What a failed exec has done is undone: descriptors, directory, ids and the signal mask are the program's.
+/// What is open in this program, by number, and the signals that it has blocked.
+fn open_and_blocked() -> (Vec<(OsString, Option<PathBuf>)>, String) {
+    let what = |fd: OsString| {
+        let path = fs::read_link(PathBuf::from("/proc/self/fd").join(&fd)).ok();
+        // the look itself is a descriptor as well
+        (fd, path.filter(|path| !path.starts_with("/proc")))
+    };
+    (descriptors().into_iter().map(what).collect(), status("SigBlk:"))
+}
+
+/// A failed exec gives back the numbers that the program was to have.
 #[test]
-fn an_exec_that_fails_changes_nothing() {
-    let test = "command::an_exec_that_fails_changes_nothing";
-    passes(test, "exec", || {
-        let directory = std::env::current_dir().unwrap();
-        let state = || {
-            let ids = ["Uid:", "Gid:", "SigBlk:", "NoNewPrivs:", "Umask:"].map(status);
-            // SAFETY: no pointers.
-            (descriptors(), std::env::current_dir().unwrap(), ids, unsafe {
-                libc::prctl(libc::PR_GET_DUMPABLE)
-            })
-        };
-        let open = File::open("/dev/null").unwrap();
-        let before = state();
-        assert_eq!(before.1, directory);
+fn an_exec_that_fails_gives_descriptors_back() {
+    let test = "command::an_exec_that_fails_gives_descriptors_back";
+    let fails = |number: Option<i32>, stage, errno| {
+        let file = File::open("/dev/zero").unwrap();
+        let own = file.as_raw_fd();
         let mut command = Command::new("/nowhere");
-        command.current_dir("/").umask(0o123).no_new_privs(true).close_other_fds(true);
-        command.fd(open.as_raw_fd(), File::open("/dev/zero").unwrap()).stdout(Stdio::null());
-        if common::can_give_up_root() {
-            command.uid(65_531).gid(65_531);
+        // one that is ours, one that is free, and 0 to 2
+        command
+            .fd(own, file)
+            .fd(77, File::open("/dev/full").unwrap())
+            .stdout(Stdio::null())
+            .stdin(Stdio::null());
+        if let Some(number) = number {
+            command.fd(number, File::open("/dev/zero").unwrap());
         }
-        let inode = fs::read_link(format!("/proc/self/fd/{}", open.as_raw_fd())).unwrap();
+        command.close_other_fds(true).block_signals(&[libc::SIGUSR1]);
+        let before = open_and_blocked();
         for _ in 0..3 {
             let error = command.exec();
-            assert_eq!(Error::of(&error).map(Error::stage), Some(Stage::Exec), "{error}");
+            let error = Error::of(&error).unwrap();
+            assert_eq!((error.stage(), error.raw_os_error()), (stage, errno), "{error}");
         }
-        assert_eq!(fs::read_link(format!("/proc/self/fd/{}", open.as_raw_fd())).unwrap(), inode);
-        drop(command);
-        assert_eq!(state(), before);
+        assert_eq!(open_and_blocked(), before);
+    };
+    passes(test, "threads", || {
+        fails(None, Stage::Exec, libc::ENOENT);
+        // another thread may use it
+        let open = File::open("/dev/null").unwrap();
+        fails(Some(open.as_raw_fd()), Stage::Fd, libc::EBUSY);
     });
+    passes(test, "alone", || {
+        let status = common::in_process(|| {
+            let open = File::open("/dev/null").unwrap();
+            fails(Some(open.as_raw_fd()), Stage::Exec, libc::ENOENT);
+            77
+        });
+        assert_eq!(status.code(), Some(77));
+    });
+}
+
+/// They come after the signals, which they may change, and have the caller's thread-local storage.
+#[test]
+fn closures_have_the_last_word() {
+    let test = "command::closures_have_the_last_word";
+    thread_local!(static LOCAL: Cell<i32> = const { Cell::new(0) });
+    say(|| status("SigIgn:"));
+    LOCAL.set(7);
+    let said = said(test, |command| {
+        command.default_signals(&[libc::SIGUSR1]);
+        // SAFETY: it takes no lock.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGUSR1, libc::SIG_IGN);
+                if LOCAL.replace(8) == 7 { Ok(()) } else { Err(io::Error::other("another thread's")) }
+            });
+        }
+    });
+    assert_eq!(u128::from_str_radix(&said, 16).unwrap() >> (libc::SIGUSR1 - 1) & 1, 1);
+    assert_eq!(LOCAL.get(), 8);
+}
+
+#[test]
+fn a_closure_that_panics_ends_the_child_alone() {
+    if !crate::program::catches_panics() {
+        return;
+    }
+    passes("command::a_closure_that_panics_ends_the_child_alone", "program", || {
+        let mut command = Command::new("/nowhere");
+        // SAFETY: it takes the lock of stderr, which nobody else has.
+        unsafe { command.pre_exec(|| panic!("in a closure")) };
+        assert_eq!(command.status().unwrap().signal(), Some(libc::SIGABRT));
+        assert!(!std::thread::panicking());
+        // In place of this program there is nobody else whom it could end.
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| command.exec())).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"in a closure"));
+    });
+}
+
+/// Which a duplicate of it can be made, and then it is, too.
+#[test]
+fn a_pidfd_that_does_not_block_is_waited_for() {
+    inside(|| {
+        _ = io::stdin().read_to_end(&mut Vec::new());
+        42
+    });
+    let mut command = this_program("command::a_pidfd_that_does_not_block_is_waited_for");
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // SAFETY: no pointers.
+    common::ok(unsafe { libc::fcntl(child.pidfd().unwrap().as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) });
+    assert!(child.try_wait().unwrap().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+}
+
+/// A child that this program traces stops when it executes its program, which is no end.
+#[test]
+fn a_traced_child_has_not_ended() {
+    inside(|| 42);
+    for pidfd in [true, false] {
+        let mut command = this_program("command::a_traced_child_has_not_ended");
+        if !pidfd {
+            command.without_pidfd();
+        }
+        // SAFETY: it takes no lock.
+        unsafe {
+            command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME as _, 0, 0, 0) {
+                -1 => Err(io::Error::last_os_error()),
+                _ => Ok(()),
+            });
+        }
+        let mut child = match command.spawn() {
+            Err(error) => return skip(&error.to_string()),
+            Ok(child) => child,
+        };
+        let status = child.wait().unwrap();
+        assert_eq!(status.stopped_signal(), Some(libc::SIGTRAP), "{status}");
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
 }
 
 #[test]
@@ -549,13 +650,13 @@ fn each_stage() {
     fails(new().uid(u32::MAX), Stage::Uid, libc::EINVAL);
     fails(new().gid(u32::MAX), Stage::Gid, libc::EINVAL);
     for signal in [0, -1, i32::MIN, 1000] {
-        fails(new().block_signals(&[signal]), Stage::SignalMask, libc::EINVAL);
+        fails(new().block_signals(&[signal]), Stage::ProgramSignals, libc::EINVAL);
     }
     let error = fails(new().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
     assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
     fails(new().current_dir("/dev/null"), Stage::Chdir, libc::ENOTDIR);
     fails(new().parent_death_signal(1000), Stage::ParentDeath, libc::EINVAL);
-    fails(new().ignore_signals(&[libc::SIGKILL]), Stage::SignalMask, libc::EINVAL);
+    fails(new().ignore_signals(&[libc::SIGKILL]), Stage::ProgramSignals, libc::EINVAL);
     fails(&mut Command::new("/nowhere"), Stage::Exec, libc::ENOENT);
     fails(&mut Command::new("/proc/self/status"), Stage::Exec, libc::EACCES);
     fails(&mut Command::new(""), Stage::Exec, libc::ENOENT);
@@ -573,6 +674,10 @@ fn each_stage() {
     fs::write(&script, "#!/nowhere/interpreter\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let error = fails(&mut Command::new(&script), Stage::Exec, libc::ENOENT);
+    assert!(error.hint().is_some_and(|hint| hint.contains("interpreter")), "{error}");
+    let (folder, name) = (script.parent().unwrap(), script.file_name().unwrap());
+    let path = format!("{}:{}", "x".repeat(5000), folder.display());
+    let error = fails(Command::new(name).env("PATH", path), Stage::Exec, libc::ENOENT);
     assert!(error.hint().is_some_and(|hint| hint.contains("interpreter")), "{error}");
     fs::write(&script, "true\n").unwrap();
     let error = fails(&mut Command::new(&script), Stage::Exec, libc::ENOEXEC);

@@ -9,7 +9,7 @@ use std::io;
 use std::process::ExitStatus;
 
 async fn wait(mut child: Child) -> io::Result<ExitStatus> {
-    // of our own, as an `Async` sets its file status flags
+    // of our own, as an `Async` owns what it waits for
     let pidfd = child.pidfd().expect("a Command asks for one").try_clone_to_owned()?;
     Async::new_nonblocking(pidfd)?.readable().await?;
     Ok(child.try_wait()?.expect("it has ended"))
