@@ -122,10 +122,9 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A task could not be started: where it failed, at what, the errno, and, where the errno hides it, why.
-///
-/// The closure or the program has not run. An [`io::Error`] made of it has its kind and its words; the errno is then
-/// in the payload.
+/// A task could not be started. It says which stage failed, with which argument and errno, and, if the errno alone does not
+/// tell, why. The closure or program has not run. An [`io::Error`] made from it has the same kind and the same words, and
+/// carries it as the payload. So the `io::Error`'s own `raw_os_error` is None.
 ///
 /// ```
 /// use clone_trampoline::{Builder, Error, SafeFlags};
@@ -235,10 +234,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.stage)?;
         match &self.argument {
-            Some(path) if matches!(self.stage, Stage::Exec | Stage::Chdir | Stage::Chroot) => {
-                write!(f, " {path:?}")?
+            Some(argument) if matches!(self.stage, Stage::Exec | Stage::Chdir | Stage::Chroot) => {
+                write!(f, " {argument:?}")?
             }
-            Some(number) => write!(f, " {}", number.to_string_lossy())?,
+            Some(argument) => write!(f, " {}", argument.to_string_lossy())?,
             None => {}
         }
         // a closure says it itself

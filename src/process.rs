@@ -11,7 +11,7 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-/// A child process: a program that a [`Command`](crate::Command) has started, or what [`fork`](crate::fork) has.
+/// A child process: a program of a [`Command`](crate::Command), or a closure of [`fork`](crate::fork).
 ///
 /// As [`std::process::Child`], with a pidfd from its birth. Dropping it neither kills the child nor waits for it.
 ///
@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 pub struct Child {
     /// The end to write to, if the program's stdin is [piped](crate::Stdio::piped).
     pub stdin: Option<ChildStdin>,
-    /// The end to read from, if the program's stdout is.
+    /// The end to read from, if the program's stdout is piped.
     pub stdout: Option<ChildStdout>,
     /// The same for its stderr.
     pub stderr: Option<ChildStderr>,
@@ -91,8 +91,8 @@ impl Child {
         };
         loop {
             let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-            // A program that is killed before it is executed sends no signal. A pid alone could then be that of a child of
-            // `call`.
+            // A program that was killed before it was executed has no exit signal, so only `__WALL` sees it. With a pid alone
+            // that could see a child of `call`, so then it is not used.
             let all = if kind == libc::P_PIDFD { libc::__WALL } else { 0 };
             // SAFETY: a place for what is known of the child: zeros, if it has not ended.
             let info = unsafe {
@@ -102,9 +102,6 @@ impl Child {
                         error if error.kind() == io::ErrorKind::Interrupted => continue,
                         // Somebody has made the pidfd non-blocking, by a duplicate.
                         error if error.kind() == io::ErrorKind::WouldBlock => {
-                            if options & libc::WNOHANG != 0 {
-                                return Ok(None);
-                            }
                             let fd = libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 };
                             poll(&mut [fd], None)?;
                             continue;
@@ -114,12 +111,7 @@ impl Child {
                             (kind, id) = (libc::P_PID, self.pid as libc::id_t);
                             continue;
                         }
-                        error => {
-                            return match self.pidfd.as_ref().and_then(|pidfd| kept_status(pidfd.as_fd())) {
-                                Some(status) => Ok(Some(status)),
-                                None => Err(error),
-                            };
-                        }
+                        error => return Err(error),
                     },
                 }
             };
@@ -141,21 +133,21 @@ impl Child {
         self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
     }
 
-    /// The child's pid, which is its own until it has been waited for.
+    /// The child's pid. Once the child has been waited for, another process may get it.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.pid as u32
     }
 
-    /// The child's pidfd; close-on-exec, readable when the child has ended. None if it was not
-    /// [asked for](crate::Command::without_pidfd).
+    /// The child's pidfd: close-on-exec, and readable once the child has ended. None after
+    /// [`without_pidfd`](crate::Command::without_pidfd).
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Waits until the child has ended, after it has dropped its own end of the child's stdin. A child that this program
-    /// traces, by ptrace(2), has ended only if the status is not that of a stop, as with waitpid(2).
+    /// Closes the child's stdin, then waits until the child has ended. If this program traces the child with ptrace(2), the
+    /// status can be that of a stop; the child has not ended then.
     ///
     /// # Errors
     ///
@@ -206,7 +198,10 @@ impl Child {
         if self.status.is_some() {
             return Ok(self.status);
         }
-        let status = self.wait_id(options)?;
+        let status = match (self.wait_id(options), &self.pidfd) {
+            (Err(error), Some(pidfd)) => Some(kept_status(pidfd.as_fd()).ok_or(error)?),
+            (status, _) => status?,
+        };
         self.status = status.filter(|status| status.stopped_signal().is_none());
         Ok(status)
     }
@@ -285,8 +280,7 @@ impl Child {
     }
 }
 
-/// The status that the kernel keeps for a pidfd (`PIDFD_INFO_EXIT`, Linux 6.15), whoever has waited for the process, and if
-/// nobody could.
+/// The status that the kernel keeps for a pidfd once the process is reaped (`PIDFD_INFO_EXIT`, Linux 6.15), whoever reaped it.
 fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     /// `struct pidfd_info` of uapi/linux/pidfd.h, in its first version.
     #[repr(C)]
@@ -313,7 +307,7 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
         fd.revents != 0
     };
     match ask()? {
-        // It has ended, and is removed just now, which is told by POLLHUP. A child of another process may stay longer.
+        // It has ended but is not reaped yet; POLLHUP comes when it is. If it is another process's child, that may take long.
         None if has_ended(0) && has_ended(100) => ask()?,
         status => status,
     }

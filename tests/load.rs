@@ -199,7 +199,7 @@ fn starts() {
     }
 }
 
-/// At whatever moment of a start.
+/// The parent is killed at any moment of a start.
 fn a_killed_parent_leaves_nobody() {
     for round in rounds(20) {
         let mut parent = this_program(&["starts"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -232,7 +232,7 @@ fn loops() {
     }
 }
 
-/// The leader of a session with a terminal: it types Ctrl-Z, which stops the whole foreground, and has to be told of it.
+/// The leader of a session with a terminal: it types Ctrl-Z, which stops the foreground, and expects to be told of it.
 fn shell() -> i32 {
     // SAFETY: a new terminal, whose other side becomes the session's.
     let terminal = unsafe {
@@ -249,7 +249,8 @@ fn shell() -> i32 {
         libc::open(name.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC)
     };
     assert!(line >= 0, "{}", io::Error::last_os_error());
-    let mut job = this_program(&["loops"]).process_group(0).without_pidfd().spawn().unwrap();
+    let mut job =
+        this_program(&["loops"]).process_group(0).parent_death_signal(libc::SIGKILL).spawn().unwrap();
     let pid = job.id() as libc::pid_t;
     // SAFETY: no pointers.
     common::ok(unsafe { libc::tcsetpgrp(line, pid) });

@@ -1,7 +1,8 @@
 //! What the child does before it executes its program: it walks a list that its parent has prepared.
 //!
-//! It runs beside the thread whose thread-local storage it has, on room of that thread's stack. So nothing here may touch
-//! thread-local storage: no function of libc, no allocation, no panic. `ci/check` looks that libc gives constants alone.
+//! It runs beside the thread whose thread-local storage it has, on a part of that thread's stack. So nothing here may touch
+//! thread-local storage: no function of libc, no allocation, no panic. Only closures may, because the parent sleeps while
+//! they run. `ci/check` sees to it that only constants of libc are used.
 
 #![allow(unsafe_code)]
 
@@ -12,20 +13,20 @@ use crate::raw::clone_trampoline_syscall;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-/// The kernel's struct sigaction of any architecture.
-pub(super) type KernelAction = [usize; 32];
+/// The kernel's struct sigaction has six words or fewer. A larger array would make the compiler call memset(3).
+pub(super) type KernelAction = [usize; 6];
 
-/// In which of its words the handler is.
+/// The index of the word that holds the handler.
 const HANDLER: usize = if mips() { 1 } else { 0 };
 
 /// A step. Its addresses are those of the parent's memory, which outlives the child's use of it.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A system call, one errno of which is no failure.
+    /// A system call. The errno `tolerated` does not count as a failure.
     Call { number: c_long, arguments: [c_long; 6], tolerated: c_int },
     /// Default actions for what has a handler, where the kernel cannot do it at birth.
     ResetHandlers,
-    /// If the parent of this pid has gone before it could be asked for a signal at its death, the child goes as well.
+    /// Fails if the parent, which has this pid, has ended before the signal at its death was asked for.
     LookForParent(c_long),
     /// Runs the closures; the parent sleeps.
     Closures(*const Closures),
@@ -48,7 +49,7 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     let orders = unsafe { &*orders.cast::<Orders>() };
     for (done, step) in orders.steps.iter().enumerate() {
         // SAFETY: what the parent has prepared.
-        let errno = unsafe { take(step) };
+        let errno = unsafe { perform(step) };
         if errno == PANICKED {
             abort(format_args!("a closure of pre_exec has panicked"));
         }
@@ -62,7 +63,7 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
 }
 
 /// An errno, 0, or `PANICKED`.
-pub(super) unsafe fn take(step: &Step) -> c_int {
+pub(super) unsafe fn perform(step: &Step) -> c_int {
     // SAFETY: the pointers are the parent's, as it has prepared them.
     unsafe {
         match *step {
@@ -78,7 +79,7 @@ pub(super) unsafe fn take(step: &Step) -> c_int {
             }
             Step::LookForParent(pid) => {
                 let parent = clone_trampoline_syscall(libc::SYS_getppid, 0, 0, 0, 0, 0, 0);
-                // 0: the parent is outside of the child's pid namespace
+                // 0: the parent has no pid in the child's pid namespace
                 if parent == pid || parent == 0 { 0 } else { libc::ESRCH }
             }
             Step::Closures(closures) => (*closures).run(),
@@ -99,7 +100,8 @@ unsafe fn reset(signal: c_long) {
     const DEFAULT: KernelAction = action(libc::SIG_DFL);
     let mut old = DEFAULT;
     let (place, size) = (address(&raw mut old), (NSIG / 8) as c_long);
-    // SAFETY: places for an action, larger than any. SIGKILL and SIGSTOP are refused, which is as well.
+    // SAFETY: each place is as large as any architecture's action. The kernel refuses SIGKILL and SIGSTOP, which have no
+    // handlers.
     unsafe {
         call(libc::SYS_rt_sigaction, [signal, 0, place, size, 0, 0]);
         if old[HANDLER] != libc::SIG_DFL && old[HANDLER] != libc::SIG_IGN {
@@ -108,8 +110,8 @@ unsafe fn reset(signal: c_long) {
     }
 }
 
-/// As execvp(3): a candidate that is not there lets the next one have its turn, and so does one that may not be executed,
-/// whose errno is the last word if there is none.
+/// As execvp(3). If a candidate is missing, or may not be executed, the next one is tried. If none is executed, the error is
+/// EACCES if any candidate gave it, and otherwise ENOENT.
 unsafe fn execute(
     mut candidates: *const c_long,
     arguments: *const c_long,
@@ -136,7 +138,7 @@ unsafe fn execute(
 
 /// An action for rt_sigaction(2).
 pub(super) const fn action(handler: usize) -> KernelAction {
-    let mut action = [0; 32];
+    let mut action = [0; 6];
     action[HANDLER] = handler;
     action
 }

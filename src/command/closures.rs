@@ -5,13 +5,12 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
-use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Closure = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
-/// What they need is the child's alone, while its parent sleeps.
+/// While they run, only the child uses them: its parent sleeps.
 #[derive(Default)]
 pub(super) struct Closures {
     all: UnsafeCell<Vec<Closure>>,
@@ -22,7 +21,7 @@ pub(super) struct Closures {
 /// In place of an errno.
 pub(super) const PANICKED: c_int = -1;
 
-// SAFETY: a shared reference is used by the child of a `&mut Command` alone, or by its owner. A payload is not shared.
+// SAFETY: `run` is the only method that uses a cell through `&self`, and its caller promises that nobody else does.
 unsafe impl Sync for Closures {}
 
 impl Closures {
@@ -40,12 +39,13 @@ impl Closures {
     ///
     /// Nobody else uses the `Command`: in a child, because its parent sleeps, and holds it exclusively.
     pub(super) unsafe fn run(&self) -> c_int {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise. What an earlier start has left is another error's.
         let (all, error, panic) =
             unsafe { (&mut *self.all.get(), &mut *self.error.get(), &mut *self.panic.get()) };
+        (*error, *panic) = (None, None);
         for closure in all {
-            // A child's panic is counted in the thread-local storage of its parent, which would take itself for
-            // panicking for ever.
+            // Panics are counted in thread-local storage, which is the parent's. If this one ended the child uncaught, the
+            // parent's thread would count as panicking for ever.
             match catch_unwind(AssertUnwindSafe(closure)) {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => {
@@ -62,18 +62,12 @@ impl Closures {
         0
     }
 
-    /// What the one that failed said.
+    /// The error of the closure that failed.
     pub(super) fn error(&mut self) -> Option<io::Error> {
         self.error.get_mut().take()
     }
 
     pub(super) fn panic(&mut self) -> Option<Box<dyn Any + Send>> {
         self.panic.get_mut().take()
-    }
-}
-
-impl fmt::Debug for Closures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Closures")
     }
 }

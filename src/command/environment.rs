@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct CommandEnv {
     clear: bool,
     /// None: removed.
@@ -52,7 +52,8 @@ impl CommandEnv {
         set.try_for_each(|(key, value)| write!(f, "{}={value:?} ", key.to_string_lossy()))
     }
 
-    /// All variables, sorted if something was changed. By std's own functions: they alone know of the lock that set_var takes.
+    /// All variables, sorted if something was changed. Read through std, because only std
+    /// takes the lock that `set_var` takes.
     pub(super) fn variables(&self) -> Vec<(OsString, OsString)> {
         if self.is_the_callers() {
             return env::vars_os().collect();
@@ -69,8 +70,8 @@ impl CommandEnv {
     }
 }
 
-/// The changes of a [`Command`](crate::Command)'s environment, by [`get_envs`](crate::Command::get_envs): a variable and
-/// its value, or None if it is removed.
+/// The changes to the environment of a [`Command`](crate::Command), from [`get_envs`](crate::Command::get_envs). Each is a
+/// variable and its new value, or None if it is removed.
 #[derive(Clone, Debug)]
 pub struct CommandEnvs<'a>(btree_map::Iter<'a, OsString, Option<OsString>>);
 

@@ -2,11 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use super::child::take;
+use super::child::perform;
 use super::closures::PANICKED;
 use super::fds::Move;
-use super::launch::Mask;
-use super::plan::{Caller, Plan};
+use super::mask::Mask;
+use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
 use crate::alone::is_alone;
@@ -25,30 +25,28 @@ impl Request {
     }
 
     fn execute(&mut self) -> Result<Infallible, Error> {
-        // SAFETY: no pointers.
-        let parent = || unsafe { libc::getppid() };
         let inherit = [const { &Stdio::inherit() }; 3];
-        let plan = Plan::new(self, inherit, Caller { parent, resets: false, is_exec: true })?;
-        let places = Places::take(&plan.moves, |fd| self.fds.iter().any(|(_, own)| own.as_raw_fd() == fd))?;
+        let plan = Plan::new(self, inherit, Way::InPlace)?;
+        let places = Places::take(&plan)?;
         let mask = Mask::block_all()?;
         if self.blocked.is_none() {
             plan.mask.set(mask.0);
         }
         let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
             // SAFETY: what the plan has prepared; there is no child to disturb.
-            let errno = unsafe { take(step) };
+            let errno = unsafe { perform(step) };
             (errno != 0).then_some((done, errno))
         });
         drop(places);
         mask.restore();
         match failed.expect("the last step executes the program, or fails") {
             (_, PANICKED) => resume_unwind(self.closures.panic().expect("the panic of a closure")),
-            (done, errno) => Err(self.said(plan.error(self, done, errno))),
+            (done, errno) => Err(self.with_reason(plan.error(self, done, errno))),
         }
     }
 }
 
-/// The numbers that the program's descriptors get, and what this program has there, which it gets back.
+/// Holds the numbers that the program's descriptors will get, and gives back what was there.
 struct Places(Vec<(RawFd, Option<Saved>)>);
 
 struct Saved {
@@ -58,17 +56,17 @@ struct Saved {
 }
 
 impl Places {
-    /// A number that is free becomes ours. One that is in use may be another thread's: then it is not touched, unless it is
-    /// 0 to 2, as with std's `exec`.
-    fn take(moves: &[Move], is_own: impl Fn(RawFd) -> bool) -> Result<Self, Error> {
-        let mut places = Self(Vec::with_capacity(moves.len()));
-        // first those that are free, or what is saved of the others may come there
-        let used: Vec<&Move> = moves.iter().filter(|it| !places.claim(it)).collect();
+    /// Takes each number that is free. A number that is in use may be another thread's, so it is taken only if it is the
+    /// `Command`'s own, if it is 0 to 2, as std does, or if there is no other thread.
+    fn take(plan: &Plan) -> Result<Self, Error> {
+        let mut places = Self(Vec::with_capacity(plan.moves.len()));
+        // the free ones first, or a saved duplicate could land on one
+        let used: Vec<&Move> = plan.moves.iter().filter(|it| !places.claim(it)).collect();
         for it in used {
             let target = it.target;
-            if target > libc::STDERR_FILENO && !is_own(target) && !is_alone() {
-                let hint = "this program has it open, and other threads, which may use it";
-                return Err(Error::new(Stage::Fd, libc::EBUSY, hint).at(it.words()));
+            if target > libc::STDERR_FILENO && !plan.own.contains(&target) && !is_alone() {
+                let hint = "this program has it open, and another of its threads may use it";
+                return Err(Error::new(Stage::Fd, libc::EBUSY, hint).at(it.argument()));
             }
             let save = || {
                 // SAFETY: no pointers; what F_DUPFD returns is a new descriptor.
@@ -79,7 +77,7 @@ impl Places {
                 }
             };
             let saved =
-                save().map_err(|error: io::Error| Error::from_io(Stage::Fd, &error).at(it.words()))?;
+                save().map_err(|error: io::Error| Error::from_io(Stage::Fd, &error).at(it.argument()))?;
             places.0.push((target, Some(saved)));
         }
         Ok(places)
@@ -104,7 +102,7 @@ impl Places {
 impl Drop for Places {
     fn drop(&mut self) {
         for (target, saved) in &self.0 {
-            // SAFETY: a number that was free, or what was there.
+            // SAFETY: the number was free before this call, or it gets back what it had.
             unsafe {
                 match saved {
                     Some(Saved { fd, flags }) => {

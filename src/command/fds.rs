@@ -16,49 +16,56 @@ pub(super) struct Move {
 }
 
 impl Move {
-    /// What an error says of it.
-    pub(super) fn words(self) -> Option<Box<OsStr>> {
+    /// The argument of its error.
+    pub(super) fn argument(self) -> Option<Box<OsStr>> {
         Some(OsString::from(format!("{} at {}", self.source, self.target)).into())
     }
 }
 
-/// The steps that make the moves, each with the words for its error. A source whose number is a target is replaced by a
-/// duplicate, which `moves` has then. So the moves can be made in any order, and by dup3(2) alone, which refuses to move a
-/// descriptor to itself.
-pub(super) fn plan(moves: &mut [Move]) -> Result<(Vec<OwnedFd>, Vec<PlannedMove>), Error> {
+/// The steps that make some moves.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// Each with the argument for its error.
+    pub(super) steps: Vec<(Option<Box<OsStr>>, Step)>,
+    pub(super) duplicates: Vec<OwnedFd>,
+    /// The numbers of the sources that have a duplicate.
+    pub(super) in_the_way: Vec<RawFd>,
+}
+
+/// If a source's number is also a target, `moves` gets a duplicate as its source. So the moves can be made in any order, and
+/// dup3(2), which refuses equal numbers, is enough.
+pub(super) fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
     let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
-    // nothing is asked of the kernel if there is nothing to move
+    // the limit is read only if there is something to move
     let limit = if targets.is_empty() { 0 } else { limit() };
-    let mut duplicates = Vec::new();
-    let mut steps = Vec::with_capacity(moves.len());
+    let mut all = Steps::default();
     for it in moves {
-        let words = it.words();
+        let argument = it.argument();
         if it.target < 0 || it.target as libc::rlim_t >= limit {
             let hint = match it.target {
                 ..0 => "no descriptor has a negative number".into(),
                 _ => format!("RLIMIT_NOFILE is {limit}"),
             };
-            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(words).with_words(hint));
+            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_words(hint));
         }
         if targets.contains(&it.source) {
             let duplicate = duplicate(it.source, &targets)
-                .map_err(|error| Error::from_io(Stage::Fd, &error).at(words.clone()))?;
+                .map_err(|error| Error::from_io(Stage::Fd, &error).at(argument.clone()))?;
+            all.in_the_way.push(it.source);
             it.source = duplicate.as_raw_fd();
-            duplicates.push(duplicate);
+            all.duplicates.push(duplicate);
         }
         let arguments = [c_long::from(it.source), c_long::from(it.target), 0, 0, 0, 0];
-        steps.push((words, Step::Call { number: libc::SYS_dup3, arguments, tolerated: 0 }));
+        all.steps.push((argument, Step::Call { number: libc::SYS_dup3, arguments, tolerated: 0 }));
     }
-    Ok((duplicates, steps))
+    Ok(all)
 }
-
-type PlannedMove = (Option<Box<OsStr>>, Step);
 
 /// By a number that is nobody's target.
 fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
     let mut least = 0;
     loop {
-        // SAFETY: a descriptor, which is open as long as the `Command` is; the result is a new one.
+        // SAFETY: no pointers; the result is a new descriptor, which nobody else has.
         let fd = unsafe {
             match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, least) {
                 -1 => return Err(io::Error::last_os_error()),
@@ -72,7 +79,7 @@ fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
     }
 }
 
-/// The ranges of numbers that no program is given, beside these targets.
+/// The ranges of numbers between and above these.
 pub(super) fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
     const LAST: c_long = u32::MAX as c_long;
     let mut kept: Vec<RawFd> = targets.collect();

@@ -3,17 +3,17 @@
 #![allow(unsafe_code)]
 
 use super::child::{Orders, live};
-use super::plan::{Caller, Plan, Set};
+use super::mask::Mask;
+use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
-use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
-use crate::end::wait;
+use crate::end::{wait, wait_for_zero};
+use crate::probe::not_shared;
 use crate::raw::CloneArgs;
 use crate::start::{Stack, start};
 use crate::{Child, CloneFlags, Error, Stage};
 use std::ffi::c_int;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::ExitStatus;
@@ -45,14 +45,13 @@ impl Request {
     }
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
-        let parent = || std::process::id() as libc::pid_t;
-        let mut plan = Plan::new(self, defaults, Caller { parent, resets, is_exec: false })?;
+        let mut plan = Plan::new(self, defaults, Way::Child { resets })?;
         let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
         flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
         flags.set(CloneFlags::PIDFD, self.pidfd);
         flags.set(CloneFlags::FILES, plan.cuts_fds);
         // Closures use the caller's thread-local storage, and as much stack as they like.
-        let sleeps = !self.closures.is_empty();
+        let sleeps = plan.has_closures;
         flags.set(CloneFlags::VFORK, sleeps);
 
         let mut room = MaybeUninit::<Room>::uninit();
@@ -63,7 +62,7 @@ impl Request {
             failed: AtomicUsize::new(usize::MAX),
             errno: AtomicI32::new(0),
         };
-        // No exit signal until the program is executed: what fails before is nobody else's to see.
+        // No exit signal: if a step fails, nobody but this function learns of the child.
         let args = CloneArgs {
             flags: flags.bits(),
             pidfd: if self.pidfd { (&raw mut pidfd).expose_provenance() as u64 } else { 0 },
@@ -79,25 +78,31 @@ impl Request {
         if let (Ok(mask), None) = (&blocked, &self.blocked) {
             plan.mask.set(mask.0);
         }
-        // SAFETY: the room is the child's until the word is 0. `live` uses no thread-local storage. No handler runs in the
-        // child, which has all signals blocked until its last step, and has no handlers then.
+        // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
+        // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
         let started = blocked.and_then(|mask| unsafe {
             let started = start(&args, Stack::Given, live, ptr::from_ref(&orders).cast_mut().cast());
             mask.restore();
             started
         });
-        while started.is_ok() && alive.load(Ordering::Acquire) != 0 {
-            // SAFETY: a futex word that lives during the call.
-            unsafe { libc::syscall(libc::SYS_futex, alive.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
+        match started {
+            // valgrind makes a fork of it. The word is cleared before a caller that sleeps wakes up.
+            Ok(pid) if sleeps && alive.load(Ordering::Acquire) != 0 => {
+                // SAFETY: a child of ours that nobody has waited for.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+                _ = wait(pid, libc::__WALL);
+                return Err(not_shared());
+            }
+            Ok(_) => wait_for_zero(&alive),
+            Err(_) => {}
         }
-        // Not before: while the child had another user's ids in this memory, that user could have traced it.
+        // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
         if let Some(dumpable) = dumpable {
             dumpable.restore(true);
         }
         let pid = started.map_err(|error| match error.raw_os_error() {
-            libc::EINVAL if error.hint().is_none() => error.with_hint(Some(
-                "memory cannot be shared under an emulator such as qemu-user or valgrind; pidfds need Linux 5.2",
-            )),
+            libc::EINVAL if error.hint().is_none() => error
+                .with_hint(Some("memory cannot be shared under an emulator such as qemu-user or valgrind")),
             _ => error,
         })?;
         // SAFETY: the kernel has opened it for this call.
@@ -105,14 +110,15 @@ impl Request {
         let mut child = Child::new(pid, pidfd);
         let failed = orders.failed.load(Ordering::Relaxed);
         if failed != usize::MAX || child.pidfd().is_none() {
-            // A child that has executed nothing sends no signal, and its pid alone is not enough to wait for it later.
+            // A child that has not executed a program has no exit signal. Later its pid alone would not tell it from a child of
+            // `call`.
             if let Some(status) = end_at_birth(pid) {
                 child.has_ended(status);
             }
         }
         if failed != usize::MAX {
             let error = plan.error(self, failed, orders.errno.load(Ordering::Relaxed));
-            return Err(self.said(error));
+            return Err(self.with_reason(error));
         }
         let [stdin, stdout, stderr] = &mut plan.pipes;
         child.stdin = stdin.take().map(Into::into);
@@ -121,11 +127,11 @@ impl Request {
         Ok(child)
     }
 
-    /// With what a closure has said, if it was one.
-    pub(super) fn said(&mut self, error: Error) -> Error {
+    /// With the words of the closure's error, if a closure failed.
+    pub(super) fn with_reason(&mut self, error: Error) -> Error {
         match self.closures.error() {
-            Some(reason) => error.with_words(reason.to_string()),
-            None => error,
+            Some(reason) if error.stage() == Stage::PreExec => error.with_words(reason.to_string()),
+            _ => error,
         }
     }
 }
@@ -134,41 +140,10 @@ impl Request {
 fn end_at_birth(pid: libc::pid_t) -> Option<ExitStatus> {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let options = libc::WEXITED | libc::WNOWAIT | libc::__WCLONE;
-    // SAFETY: a place for what is known of the child. Who has executed a program is none for `__WCLONE`, unless this program
-    // traces it. That one stops then, and its status stays for who waits.
+    // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
+    // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
     let known = unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 };
     // SAFETY: it has been stored.
     let is_end = known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
     if is_end { wait(pid, libc::__WCLONE | libc::WNOHANG).ok().flatten() } else { None }
-}
-
-/// The signals that the calling thread has blocked.
-pub(super) struct Mask(pub(super) Set);
-
-impl Mask {
-    /// Blocks all others as well, libc's own, too.
-    pub(super) fn block_all() -> Result<Self, Error> {
-        let mut before = Set::default();
-        // SAFETY: a set, and a place for one.
-        unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr())? };
-        Ok(Self(before))
-    }
-
-    pub(super) fn restore(&self) {
-        // SAFETY: a set.
-        _ = unsafe { sigprocmask(self.0.as_ptr(), ptr::null_mut()) };
-    }
-}
-
-/// rt_sigprocmask(2) itself.
-///
-/// # Safety
-///
-/// Both are null or of the size of the kernel's set.
-unsafe fn sigprocmask(new: *const u8, old: *mut u8) -> Result<(), Error> {
-    // SAFETY: the caller's promise.
-    match unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, NSIG / 8) } {
-        0 => Ok(()),
-        _ => Err(Error::from_io(Stage::ProgramSignals, &io::Error::last_os_error())),
-    }
 }

@@ -12,6 +12,7 @@ mod environment;
 mod exec;
 mod fds;
 mod launch;
+mod mask;
 mod plan;
 mod request;
 mod resource;
@@ -31,11 +32,13 @@ use std::path::Path;
 use std::process::{ExitStatus, Output};
 use std::slice;
 
-/// Starts programs, as [`std::process::Command`], at the same cost whatever is asked for.
+/// Starts programs as [`std::process::Command`] does. The cost of a start does not grow with the caller's memory, whatever
+/// is asked for.
 ///
-/// Names, meanings and defaults are std's, and so is where the program is looked for. What std's does by fork(2), because
-/// posix_spawn(3) cannot, is a step of a child that shares the memory here: a gigabyte of it costs nothing. The caller
-/// stays awake while the child prepares itself: it handles signals, and it can be stopped.
+/// Names, meanings and defaults are std's. A program is looked for where std looks for it. For some requests std has to call
+/// fork(2), which copies the page tables. Here each request is a step of a child that shares the memory, so a gigabyte of
+/// it costs nothing. The caller stays awake while the child prepares itself: it can handle signals, and it can be
+/// stopped. Only closures of [`pre_exec`](Self::pre_exec) make it sleep.
 ///
 /// An error says what failed with what, and the `Command` can be used again:
 ///
@@ -49,8 +52,12 @@ use std::slice;
 /// );
 /// ```
 ///
-/// The parts of a start, in their order, which is that of their errors: descriptors, session or process group, limits, root
-/// directory, groups, gid, uid, `no_new_privs`, the signal at the parent's death, working directory, umask, signals.
+/// A start has these parts, in this order: descriptors, session, process group, limits, root directory, groups, gid, uid,
+/// `no_new_privs`, the signal at the parent's death, working directory, umask, signals, closures, the program. The first
+/// part that fails gives the error.
+///
+/// A start takes 16 KiB of the calling thread's stack. A signal handler of the caller must not leave a start by longjmp(3).
+///
 /// So a relative program, and a relative entry of `PATH`, are looked for in the new working directory.
 ///
 /// ```
@@ -87,7 +94,7 @@ impl Command {
         self
     }
 
-    /// The program's first argument, its own name, if that is not to be the program.
+    /// Sets argv[0], the name by which the program knows itself. By default it is the program.
     pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
         self.0.arguments[0] = arg.as_ref().to_owned();
         self
@@ -118,7 +125,7 @@ impl Command {
         self
     }
 
-    /// Removes all variables, and all that was asked for before.
+    /// Removes all variables. What `env` set before is removed, too.
     pub fn env_clear(&mut self) -> &mut Self {
         self.0.environment.clear();
         self
@@ -130,26 +137,27 @@ impl Command {
         self
     }
 
-    /// The program's stdin: the caller's by default, and nothing, by [`output`](Self::output).
+    /// The program's stdin. By default it is the caller's; for [`output`](Self::output) it is `/dev/null`.
     pub fn stdin<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[0] = Some(stdio.into());
         self
     }
 
-    /// The program's stdout: the caller's by default, and a pipe, by [`output`](Self::output).
+    /// The program's stdout. By default it is the caller's; for [`output`](Self::output) it is a pipe.
     pub fn stdout<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[1] = Some(stdio.into());
         self
     }
 
-    /// The program's stderr: the caller's by default, and a pipe, by [`output`](Self::output).
+    /// The program's stderr. By default it is the caller's; for [`output`](Self::output) it is a pipe.
     pub fn stderr<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[2] = Some(stdio.into());
         self
     }
 
-    /// Gives the program a descriptor, by this number. The `Command` has its own until it is dropped: the end of a pipe that
-    /// was given stays open as long.
+    /// Gives the program this descriptor under this number. The `Command` keeps the descriptor until it is dropped. So the
+    /// writing end of a pipe stays open that long. The last call for a number counts, and 0 to 2 take the place of stdin,
+    /// stdout and stderr. The number has to be below `RLIMIT_NOFILE`.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -167,26 +175,45 @@ impl Command {
         self
     }
 
-    /// Whether the program gets no descriptors but 0, 1, 2 and those of [`fd`](Self::fd). By default it gets all that are not
-    /// close-on-exec, as std's. Takes close_range(2), Linux 5.9, and no time for each open descriptor.
+    /// Whether the program gets only 0, 1, 2 and the descriptors of [`fd`](Self::fd). By default it gets every descriptor that
+    /// is not close-on-exec, as with std. Needs close_range(2): Linux 5.9, or 5.11 with closures or [`exec`](Self::exec). It
+    /// takes no longer when more descriptors are open.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "ls /proc/$$/fd"]).stdin(Stdio::null()).close_other_fds(true);
+    /// assert_eq!(command.output()?.stdout, b"0\n1\n2\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close_other_fds(&mut self, close: bool) -> &mut Self {
         self.0.close_other_fds = close;
         self
     }
 
-    /// Whether the program is the first of a new session.
+    /// Whether the program leads a new session, setsid(2).
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let script = "read pid comm state parent group session rest </proc/$$/stat; test $session = $$";
+    /// assert!(command.args(["-c", script]).setsid(true).status()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn setsid(&mut self, setsid: bool) -> &mut Self {
         self.0.setsid = setsid;
         self
     }
 
-    /// The program's process group; 0: a new one, with the program's pid.
+    /// The program's process group, setpgid(2). 0 makes a new one, with the program's pid as its number.
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.0.process_group = Some(group);
         self
     }
 
-    /// A limit of setrlimit(2).
+    /// A limit of prlimit(2). `u64::MAX` is no limit.
     ///
     /// ```
     /// use clone_trampoline::{Command, Resource};
@@ -201,39 +228,49 @@ impl Command {
         self
     }
 
-    /// The program's nice value, -20 to 19.
+    /// The program's nice value, -20 to 19: setpriority(2). Values below the caller's take `CAP_SYS_NICE`.
     pub fn nice(&mut self, nice: i32) -> &mut Self {
         self.0.nice = Some(nice);
         self
     }
 
-    /// The CPUs that the program may run on.
+    /// The CPUs that the program may run on, from 0: sched_setaffinity(2). None of them is an error, `EINVAL`.
     pub fn affinity<I: IntoIterator<Item = usize>>(&mut self, cpus: I) -> &mut Self {
         self.0.cpus = Some(cpus.into_iter().collect());
         self
     }
 
-    /// The program's root directory. Its working directory is that, unless another one was asked for.
+    /// The program's root directory, chroot(2), which takes `CAP_SYS_CHROOT`. The working directory is then `/` of that root,
+    /// unless another one is asked for.
     pub fn chroot<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.0.root = Some(directory.as_ref().to_owned());
         self.0.directory.get_or_insert_with(|| "/".into());
         self
     }
 
-    /// The program's supplementary groups.
+    /// The program's supplementary groups, setgroups(2), which takes `CAP_SETGID`.
     pub fn groups(&mut self, groups: &[u32]) -> &mut Self {
         self.0.groups = Some(groups.to_owned());
         self
     }
 
-    /// The program's gid: real, effective and saved.
+    /// The program's gid: real, effective and saved, setresgid(2). `u32::MAX` is an error, because it is no id.
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.0.gid = Some(id);
         self
     }
 
-    /// The program's uid: real, effective and saved. Without [`groups`](Self::groups) the supplementary groups are dropped, if
-    /// the caller may do so, as std does.
+    /// The program's uid: real, effective and saved, setresuid(2). Without [`groups`](Self::groups) the supplementary groups are
+    /// dropped. As with std, they stay if the caller may not drop them. `u32::MAX` is an error, because it is no id.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// match Command::new("id").groups(&[]).gid(65534).uid(65534).output() {
+    ///     Ok(output) => assert!(output.stdout.starts_with(b"uid=65534")),
+    ///     Err(error) => println!("{error}"), // without privileges `groups: Operation not permitted`
+    /// }
+    /// ```
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.0.uid = Some(id);
         self
@@ -245,25 +282,34 @@ impl Command {
         self
     }
 
-    /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`.
+    /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`. The kernel
+    /// clears it when a program with privileges is executed.
     pub fn parent_death_signal(&mut self, signal: i32) -> &mut Self {
         self.0.parent_death_signal = Some(signal);
         self
     }
 
-    /// The program's umask.
+    /// The program's umask, umask(2): the permission bits that new files do not get.
+    ///
+    /// ```
+    /// let mut command = clone_trampoline::Command::new("sh");
+    /// command.args(["-c", "umask; pwd"]).umask(0o027).current_dir("/");
+    /// assert_eq!(command.output()?.stdout, b"0027\n/\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn umask(&mut self, mask: u32) -> &mut Self {
         self.0.umask = Some(mask);
         self
     }
 
-    /// The signals that the program has blocked, and no others. By default those that the caller has.
+    /// The signals that are blocked in the program, and no others. By default it is what the caller blocks.
     pub fn block_signals(&mut self, signals: &[i32]) -> &mut Self {
         self.0.blocked = Some(signals.to_owned());
         self
     }
 
-    /// Signals that the program does not ignore, though the caller does. `SIGPIPE` is always one of them, as with std's.
+    /// Sets signals to their default action, also if the caller ignores them. `SIGPIPE` always is, as with std. A signal that
+    /// is to be [ignored](Self::ignore_signals), too, is ignored.
     pub fn default_signals(&mut self, signals: &[i32]) -> &mut Self {
         self.0.defaults.extend(signals);
         self
@@ -275,22 +321,22 @@ impl Command {
         self
     }
 
-    /// Runs a closure in the child, as the last thing before the program. Closures run in the order in which they were given,
-    /// at each start.
+    /// Runs a closure in the child, just before the program is executed. At each start all closures run, in the order in
+    /// which they were given.
     ///
-    /// The child shares the memory then, has the caller's thread-local storage, and has none of the caller's signal
-    /// handlers. The caller sleeps until the program is executed: it handles no signals, Ctrl-Z may not be reported to the
-    /// shell, and set*id of another thread waits. What the closure does to the memory stays. Its error is the start's, with
-    /// all of its words. If it panics, the child ends by `SIGABRT`.
+    /// The closure runs in the caller's memory, with the caller's thread-local storage. What it writes there stays. The
+    /// calling thread sleeps until the program is executed: it handles no signals, a shell may not learn of Ctrl-Z, and
+    /// set*id in another thread waits. If the closure returns an error, the start fails with all of that error's words.
+    /// If it panics, the child ends by `SIGABRT`. Before Linux 5.16 a child that dumps core ends the caller, too.
     ///
     /// On musl `raise`, `abort` and `gettid` of libc name the caller's thread, not the child.
     ///
     /// # Safety
     ///
-    /// As for [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec): what another thread may have locked
-    /// when the child was made stays locked until the closure has returned. A closure that waits for that waits for ever.
-    /// Above that it must not return or keep, in the memory, anything of which the child has a copy that ends with it: file
-    /// descriptors that it opens are the child's.
+    /// As for [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec), with three more. Other threads run at
+    /// the same time, in the same memory. A signal can end the child at any point of the closure: a lock that it holds then
+    /// stays locked, and data that it is changing stay half changed. And nothing that the closure leaves in memory may own
+    /// what only the child has, such as a descriptor that it has opened.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -309,7 +355,7 @@ impl Command {
         self
     }
 
-    /// No pidfd for the [`Child`]. It needs Linux 5.2, and one file descriptor.
+    /// Makes a [`Child`] without a pidfd. A pidfd needs Linux 5.2 and one file descriptor.
     pub fn without_pidfd(&mut self) -> &mut Self {
         self.0.pidfd = false;
         self
@@ -319,7 +365,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// The first part of the start that failed. Nothing is left of it, and no `SIGCHLD` comes.
+    /// Of the parts of the start, the first one that failed. The child is gone then, and the caller gets no `SIGCHLD`.
     pub fn spawn(&mut self) -> io::Result<Child> {
         self.0.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
     }
@@ -356,10 +402,11 @@ impl Command {
 
     /// Executes the program in place of this one, after the same steps. Returns only if one of them fails.
     ///
-    /// Descriptors and blocked signals are as before then, but those that the program was not to have are close-on-exec. What
-    /// other steps have done stays, as with std's: ids of the calling thread, root, directory, umask, limits, session,
-    /// ignored signals. A descriptor's number above 2 has to be free in a program of several threads, because another one
-    /// may use what is open there: `EBUSY`.
+    /// After a failure, descriptors and blocked signals are as before, with one exception: after `close_other_fds` the other
+    /// descriptors are close-on-exec. Other steps stay, as with std: the calling thread's ids, the root, the directory, the
+    /// umask, limits, the session and the actions of signals, so `SIGPIPE` is no longer ignored. In a program of several
+    /// threads a number above 2 must be free or belong to this `Command`. Otherwise the error is `EBUSY`, because another
+    /// thread may use what is open there.
     ///
     /// ```no_run
     /// let error = clone_trampoline::Command::new("sh").exec();
@@ -376,6 +423,16 @@ impl Command {
     }
 
     /// The arguments, without the first one.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.args(["-l", "/"]).env("LANG", "C").env_remove("LS_COLORS");
+    /// assert!(command.get_args().eq(["-l", "/"]));
+    /// let changes: Vec<_> = command.get_envs().collect();
+    /// assert_eq!(changes, [("LANG".as_ref(), Some("C".as_ref())), ("LS_COLORS".as_ref(), None)]);
+    /// ```
     pub fn get_args(&self) -> CommandArgs<'_> {
         CommandArgs(self.0.arguments[1..].iter())
     }

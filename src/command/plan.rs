@@ -2,6 +2,7 @@
 
 use super::child::{Step, action, address};
 use super::fds::{self, Move};
+use super::mask::{Set, set_of};
 use super::request::Request;
 use super::stdio::{Kind, Stdio};
 use crate::arch::NSIG;
@@ -11,42 +12,42 @@ use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_int, c_long};
 use std::fmt::Debug;
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
 
-/// The kernel's set of signals.
-pub(super) type Set = [u8; NSIG / 8];
-
-/// Whose child it is.
-pub(super) struct Caller {
-    /// The child's parent.
-    pub(super) parent: fn() -> libc::pid_t,
-    /// Whether the child has to reset the handlers.
-    pub(super) resets: bool,
-    /// There is no child: it is the caller who executes the program.
-    pub(super) is_exec: bool,
+/// Who performs the steps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A child, which has to reset the handlers, or was born without.
+    Child { resets: bool },
+    /// The caller, for `exec`.
+    InPlace,
 }
 
 /// The child's steps, and everything that they point to.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    /// What each step is to an error.
+    /// The stage and the argument that an error of each step names.
     names: Vec<(Stage, Option<Box<OsStr>>)>,
-    /// What the first steps do.
+    /// The moves of descriptors, which come first.
     pub(super) moves: Vec<Move>,
+    /// Those of the targets that are open in this process, and nobody's but the `Command`'s and this plan's.
+    pub(super) own: Vec<RawFd>,
     /// The caller's ends of pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
-    /// Whether the descriptors have to be the caller's, until the first step copies those that are needed.
+    pub(super) has_closures: bool,
+    /// Whether child and caller share the table of descriptors until the first step copies the part that is needed.
     pub(super) cuts_fds: bool,
-    /// The signals that the program has blocked: those of the caller, which are put here at last, if nothing else was
-    /// asked for.
+    /// The signals that are blocked in the program. If none were asked for, the caller's mask is stored here just before
+    /// the start.
     pub(super) mask: Rc<Cell<Set>>,
-    /// Where the program is looked for, if it is.
+    /// The PATH in which the program is looked for, if it has no slash.
     path: Option<OsString>,
-    /// The program's, as far as only the plan owns them.
+    /// Descriptors of the program that only the plan owns.
     fds: Vec<OwnedFd>,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
@@ -55,16 +56,18 @@ pub(super) struct Plan {
 const NO_NAME: Option<Box<OsStr>> = None;
 
 impl Plan {
-    pub(super) fn new(request: &mut Request, defaults: [&Stdio; 3], caller: Caller) -> Result<Self, Error> {
+    pub(super) fn new(request: &mut Request, defaults: [&Stdio; 3], way: Way) -> Result<Self, Error> {
         let has_closures = !request.closures.is_empty();
         let request = &*request;
         let mut plan = Self {
             steps: Vec::with_capacity(8),
             names: Vec::with_capacity(8),
             moves: Vec::new(),
+            own: Vec::new(),
+            has_closures,
             pipes: [None, None, None],
             // a closure may use them
-            cuts_fds: request.close_other_fds && !has_closures && !caller.is_exec,
+            cuts_fds: request.close_other_fds && !has_closures && way != Way::InPlace,
             mask: Rc::default(),
             path: None,
             fds: Vec::new(),
@@ -75,9 +78,9 @@ impl Plan {
         plan.limit(request)?;
         plan.change_root(request)?;
         plan.change_ids(request)?;
-        plan.die_with_parent(request, &caller);
+        plan.die_with_parent(request, way);
         plan.change_directory(request)?;
-        plan.set_signals(request, &caller)?;
+        plan.set_signals(request, way)?;
         // after the signals, which they may change
         if has_closures {
             plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const request.closures));
@@ -92,7 +95,7 @@ impl Plan {
         let error = Error::from_errno(stage, errno).at(argument);
         match (stage, errno) {
             (Stage::CloseFds, libc::ENOSYS | libc::EPERM | libc::EINVAL) => error.with_hint(Some(
-                "needs close_range(2), let through by seccomp filters: Linux 5.9, and 5.11 beside closures",
+                "needs close_range(2), let through by seccomp filters: Linux 5.9, and 5.11 with closures or exec",
             )),
             (Stage::Exec, libc::ENOEXEC) => {
                 error.with_hint(Some("no program of this machine, and no `#!` line"))
@@ -103,7 +106,7 @@ impl Plan {
             (Stage::Exec, libc::ENOENT) => {
                 let directory = request.directory.as_deref().unwrap_or(Path::new(""));
                 let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
-                // as far as this process sees it in the same place
+                // only if this process sees the same root
                 if request.root.is_none()
                     && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file())
                 {
@@ -154,7 +157,7 @@ impl Plan {
         let mut kept = Vec::new();
         for (number, default) in defaults.into_iter().enumerate() {
             let target = number as c_int;
-            // What is asked for by this number takes its place.
+            // a descriptor of `fd` takes the place of this one
             if request.fds.iter().any(|(other, _)| *other == target) {
                 continue;
             }
@@ -183,8 +186,9 @@ impl Plan {
         for (target, fd) in &request.fds {
             moves.push(Move { source: fd.as_raw_fd(), target: *target });
         }
-        let (duplicates, steps) = fds::plan(&mut moves)?;
+        let fds::Steps { steps, duplicates, in_the_way } = fds::steps(&mut moves)?;
         self.fds.extend(duplicates);
+        self.own = in_the_way;
 
         if self.cuts_fds {
             let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);
@@ -197,8 +201,8 @@ impl Plan {
                 [above, u32::MAX as c_long, UNSHARE, 0],
             );
         }
-        for (words, step) in steps {
-            self.push(Stage::Fd, words, step);
+        for (argument, step) in steps {
+            self.push(Stage::Fd, argument, step);
         }
         if request.close_other_fds {
             const CLOEXEC: c_long = 1 << 2;
@@ -216,7 +220,8 @@ impl Plan {
         if request.setsid {
             self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
         }
-        if let Some(group) = request.process_group {
+        // the leader of a new session leads a process group already, and may not leave it
+        if let Some(group) = request.process_group.filter(|group| !(request.setsid && *group == 0)) {
             let name = OsString::from(group.to_string());
             self.call(
                 Stage::ProcessGroup,
@@ -242,7 +247,7 @@ impl Plan {
         }
         if let Some(cpus) = &request.cpus {
             let name = list(cpus);
-            // more than any kernel is built for
+            // no kernel is built for so many CPUs
             if cpus.iter().any(|cpu| *cpu > 0xffff) {
                 return Err(
                     Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(Some(name.into()))
@@ -278,7 +283,7 @@ impl Plan {
             let arguments = [groups.len() as c_long, self.keep(groups.clone()), 0, 0];
             self.call(Stage::Groups, Some(name.into()), SETGROUPS, arguments);
         } else if request.uid.is_some() {
-            // As std: who may not drop them keeps them.
+            // As std: the groups stay if the caller may not drop them.
             let step = Step::Call { number: SETGROUPS, arguments: [0; 6], tolerated: libc::EPERM };
             self.push(Stage::Groups, NO_NAME, step);
         }
@@ -298,17 +303,21 @@ impl Plan {
         Ok(())
     }
 
-    fn die_with_parent(&mut self, request: &Request, caller: &Caller) {
+    fn die_with_parent(&mut self, request: &Request, way: Way) {
         if request.no_new_privs {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
         }
-        // after the ids, as their change takes it away
+        // after the ids, because the kernel clears this signal when they change
         if let Some(signal) = request.parent_death_signal {
             let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
             self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
-            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(c_long::from((caller.parent)())));
+            let parent = match way {
+                Way::Child { .. } => std::process::id(),
+                Way::InPlace => parent_id(),
+            };
+            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(parent as c_long));
         }
     }
 
@@ -324,9 +333,9 @@ impl Plan {
         Ok(())
     }
 
-    fn set_signals(&mut self, request: &Request, caller: &Caller) -> Result<(), Error> {
+    fn set_signals(&mut self, request: &Request, way: Way) -> Result<(), Error> {
         const SIZE: c_long = (NSIG / 8) as c_long;
-        if caller.resets {
+        if way == (Way::Child { resets: true }) {
             self.push(Stage::ProgramSignals, NO_NAME, Step::ResetHandlers);
         }
         let defaults = request.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
@@ -381,7 +390,7 @@ fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterato
     let program = request.program.as_bytes();
     let path = path.map(OsStrExt::as_bytes);
     let folders = path.into_iter().flat_map(|path| path.split(|byte| *byte == b':'));
-    // as execvp(3), which goes on behind a folder with too long a name, and finds nothing by no name
+    // As execvp(3): a folder with too long a name is passed over, and an empty name is never found.
     let folders = folders.filter(|folder| folder.len() < libc::PATH_MAX as usize && !program.is_empty());
     let in_folders = folders.map(move |folder| {
         let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
@@ -415,12 +424,13 @@ impl Strings {
     /// Their addresses, and null.
     fn keep(self, plan: &mut Plan) -> *const c_long {
         let block = plan.keep(self.block);
-        let addresses = self.starts.iter().map(|start| block + *start as c_long).chain([0]).collect();
+        let addresses =
+            self.starts.iter().map(|start| block.wrapping_add(*start as c_long)).chain([0]).collect();
         ptr::with_exposed_provenance(plan.keep::<c_long>(addresses) as usize)
     }
 }
 
-/// What an error says of a list, which may be long.
+/// A list for an error, shortened if it is long.
 fn list<T: Debug>(all: &[T]) -> OsString {
     const MOST: usize = 16;
     match all.get(..MOST) {
@@ -428,25 +438,6 @@ fn list<T: Debug>(all: &[T]) -> OsString {
         _ => format!("{all:?}"),
     }
     .into()
-}
-
-fn set_of(signals: &[c_int]) -> Result<Set, Error> {
-    const BITS: usize = usize::BITS as usize;
-    let mut words = [0_usize; NSIG / BITS];
-    for &signal in signals {
-        if !(1..=NSIG as c_int).contains(&signal) {
-            let name = OsString::from(signal.to_string());
-            let error = Error::new(Stage::ProgramSignals, libc::EINVAL, "there is no such signal");
-            return Err(error.at(Some(name.into())));
-        }
-        let bit = signal as usize - 1;
-        words[bit / BITS] |= 1 << (bit % BITS);
-    }
-    let mut set = Set::default();
-    for (bytes, word) in set.chunks_exact_mut(size_of::<usize>()).zip(words) {
-        bytes.copy_from_slice(&word.to_ne_bytes());
-    }
-    Ok(set)
 }
 
 // 32-bit architectures that had 16-bit ids have a second one.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 
-/// What is None or empty was not asked for.
+/// None, false or empty: not asked for (`pidfd` apart).
 pub(super) struct Request {
     pub(super) program: OsString,
     /// argv, its first included.

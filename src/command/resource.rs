@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-/// What [`Command::rlimit`](crate::Command::rlimit) limits: see setrlimit(2), by the name of whose constant each is known.
+/// What [`Command::rlimit`](crate::Command::rlimit) limits. setrlimit(2) describes each under the name of its constant.
 ///
 /// ```
 /// use clone_trampoline::{Command, Resource};

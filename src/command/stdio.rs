@@ -81,7 +81,7 @@ impl Stdio {
     }
 }
 
-/// Not of all that is `Into<OwnedFd>`: std's stdout and stderr are not, and std's own `Stdio` can be made of them.
+/// One impl for all that is `Into<OwnedFd>` would exclude the two for std's stdout and stderr below.
 macro_rules! owners {
     ($($owner:ty),*) => {$(
         impl From<$owner> for Stdio {

@@ -337,10 +337,11 @@ fn output_is_read_from_both_pipes() {
 #[test]
 fn signals_are_as_asked_for() {
     let test = "command::signals_are_as_asked_for";
-    let mask = |field: &str| status(field);
-    // SIGPIPE, which std's programs ignore, is not: this one is std's as well, and looks before that at nothing
-    let blocked =
-        says(test, |command| _ = command.block_signals(&[libc::SIGUSR1, libc::SIGUSR2]), || mask("SigBlk:"));
+    let blocked = says(
+        test,
+        |command| _ = command.block_signals(&[libc::SIGUSR1, libc::SIGUSR2]),
+        || status("SigBlk:"),
+    );
     assert_eq!(
         u128::from_str_radix(&blocked, 16).unwrap(),
         1 << (libc::SIGUSR1 - 1) | 1 << (libc::SIGUSR2 - 1)
@@ -361,7 +362,7 @@ fn ignored_signals_are_as_asked_for() {
     assert!(is(libc::SIGUSR1) && is(libc::SIGUSR2) && !is(libc::SIGHUP), "{said}");
 }
 
-/// Which a Rust program ignores, so that this takes another one.
+/// A Rust program ignores SIGPIPE from its start, so this takes cat(1).
 #[test]
 fn sigpipe_is_not_ignored() {
     if !fs::exists("/bin/cat").unwrap() {
@@ -387,12 +388,14 @@ fn the_root_is_the_programs() {
     let test = "command::the_root_is_the_programs";
     assert_eq!(said(test, |command| _ = command.chroot("/")), "/");
     assert_eq!(said(test, |command| _ = command.chroot("/").current_dir("/proc")), "/proc");
+    // without the step there is no such file
+    refused(Command::new("/status").chroot("/proc/self"), Stage::Exec, libc::EACCES);
 }
 
 #[test]
-fn exec_is_this_program() {
+fn exec_takes_the_place_of_this_program() {
     inside(|| 42);
-    let test = "command::exec_is_this_program";
+    let test = "command::exec_takes_the_place_of_this_program";
     let end = program(test, "exec", || {
         // The parent of the program that is executed is this one's.
         let error = this_program(test).parent_death_signal(libc::SIGKILL).exec();
@@ -441,6 +444,16 @@ fn an_exec_that_fails_gives_descriptors_back() {
     };
     passes(test, "threads", || {
         fails(None, Stage::Exec, libc::ENOENT);
+        // descriptors of the command, and of the start itself: /dev/null comes to the lowest number that is free
+        let (file, other) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
+        let (number, lowest) = (file.as_raw_fd(), File::open("/dev/null").unwrap().as_raw_fd());
+        let mut command = Command::new("/nowhere");
+        command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .fd(number, other)
+            .fd(lowest, File::open("/dev/full").unwrap());
+        assert_eq!(Error::of(&command.exec()).map(Error::stage), Some(Stage::Exec));
         // another thread may use it
         let open = File::open("/dev/null").unwrap();
         fails(Some(open.as_raw_fd()), Stage::Fd, libc::EBUSY);
@@ -463,7 +476,6 @@ fn closures_have_the_last_word() {
     say(|| status("SigIgn:"));
     LOCAL.set(7);
     let said = said(test, |command| {
-        command.default_signals(&[libc::SIGUSR1]);
         // SAFETY: it takes no lock.
         unsafe {
             command.pre_exec(|| {
@@ -493,7 +505,7 @@ fn a_closure_that_panics_ends_the_child_alone() {
     });
 }
 
-/// Which a duplicate of it can be made, and then it is, too.
+/// O_NONBLOCK that is set through a duplicate holds for the child's pidfd, too.
 #[test]
 fn a_pidfd_that_does_not_block_is_waited_for() {
     inside(|| {
@@ -556,14 +568,10 @@ fn limits_and_nice_are_the_programs() {
 }
 
 #[test]
-fn a_session_and_a_group_are_new() {
+fn a_process_group_is_new() {
     let group = says(
-        "command::a_session_and_a_group_are_new",
-        |command| {
-            if std::env::var_os(VARIABLE).is_none() {
-                command.process_group(0);
-            }
-        },
+        "command::a_process_group_is_new",
+        |command| _ = command.process_group(0),
         // SAFETY: no pointers.
         || unsafe {
             format!("<<{} {}>>", libc::getpgrp() == libc::getpid(), libc::getsid(0) == libc::getpid())
@@ -609,7 +617,7 @@ fn no_new_privs_is_the_programs() {
     assert_eq!(said, "1");
 }
 
-/// Of the thread that has started it.
+/// The death is that of the thread that has started the program.
 #[test]
 fn the_parents_death_is_a_signal() {
     inside(|| {
@@ -776,7 +784,7 @@ fn it_works_where_clone3_is_refused() {
     });
 }
 
-/// No zombie, and nobody is told.
+/// It leaves no zombie, and the caller gets no signal.
 #[test]
 fn a_start_that_fails_sends_no_sigchld() {
     passes("command::a_start_that_fails_sends_no_sigchld", "program", || {
@@ -797,7 +805,7 @@ fn a_start_that_fails_sends_no_sigchld() {
     });
 }
 
-/// std's Command panics here.
+/// std's Command panics here when a start fails.
 #[test]
 fn it_works_where_sigchld_is_ignored() {
     inside(|| 7);
@@ -816,7 +824,8 @@ fn it_works_where_sigchld_is_ignored() {
     });
 }
 
-/// A handler of the caller never runs in the child, which gets the signals of the group as well. Whichever call makes it.
+/// The child gets the signals of the caller's group, but none of the caller's handlers runs in it. This holds for clone3(2) and
+/// for clone(2).
 #[test]
 fn handlers_are_the_callers_alone() {
     inside(|| 42);

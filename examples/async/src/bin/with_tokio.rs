@@ -31,7 +31,7 @@ async fn main() -> io::Result<()> {
     codes.sort_unstable();
     assert!(codes.into_iter().eq(0..100));
 
-    // A future that is dropped has waited for nothing; the program goes on.
+    // To stop waiting, drop the future: the program goes on. This one is killed.
     let child = Command::new("sleep").arg("1000").spawn()?;
     let mut killer = Killer(child);
     let pidfd = killer.0.pidfd().expect("a Command asks for one");
