@@ -94,7 +94,7 @@ impl Command {
         self
     }
 
-    /// Sets argv[0], the name by which the program knows itself. By default it is the program.
+    /// Sets `argv[0]`, the name by which the program knows itself. By default it is the program.
     pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
         self.0.arguments[0] = arg.as_ref().to_owned();
         self
