@@ -13,6 +13,12 @@ fn main() {
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rerun-if-env-changed=DOCS_RS");
 
+    // PipeReader and PipeWriter are younger than the oldest Rust that is promised.
+    println!("cargo::rustc-check-cfg=cfg(std_has_pipes)");
+    if autocfg::new().probe_rustc_version(1, 87) {
+        autocfg::emit("std_has_pipes");
+    }
+
     // For build scripts of dependents: DEP_CLONE_TRAMPOLINE_INCLUDE and, below, _ARCHIVE.
     let root = var("CARGO_MANIFEST_DIR");
     println!("cargo::metadata=include={root}/include");

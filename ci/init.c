@@ -220,7 +220,8 @@ static void tell_faults(void)
 
 	text[length > 0 ? length : 0] = '\0';
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (strstr(line, "segfault") || strstr(line, "sigaltstack") || strstr(line, "unhandled signal"))
+		if (strstr(line, "segfault") || strstr(line, "sigaltstack") || strstr(line, "unhandled signal") ||
+		    strstr(line, "bad frame"))
 			printf("kernel: %s\n", line);
 }
 

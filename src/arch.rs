@@ -44,7 +44,7 @@ pub(crate) const SYS_RSEQ: c_long = 293;
 /// `_NSIG` of the kernel: the number of signals, which is the size of its sets in bits.
 pub(crate) const NSIG: usize = if mips() { 128 } else { 64 };
 
-const fn mips() -> bool {
+pub(crate) const fn mips() -> bool {
     cfg!(any(
         target_arch = "mips",
         target_arch = "mips64",

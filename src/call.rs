@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 use crate::alone::is_alone;
-use crate::spawn::no_thread;
-use crate::start::Stack;
-use crate::task::{Task, pid_namespace};
+use crate::probe::pid_namespace;
+use crate::start::{Stack, no_thread};
+use crate::task::Task;
 use crate::{Builder, CloneFlags, Error, pending};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};

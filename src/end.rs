@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -34,6 +35,20 @@ pub(crate) fn wait(pid: libc::pid_t, options: c_int) -> io::Result<Option<ExitSt
             }
             _ => return Ok(Some(ExitStatus::from_raw(status))),
         }
+    }
+}
+
+/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
+///
+/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
+/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
+/// child's end. In `call` and `spawn` it does not fail with `EINTR`, as the handlers of libc's own signals, the only ones
+/// open, let it be restarted. A caller of `Command` keeps its TLS. The first call of syscall(2), which a lazily bound
+/// program looks up in its TLS, is behind us: `Task::new` has made one.
+pub(crate) fn wait_for_zero(word: &AtomicU32) {
+    while word.load(Ordering::Acquire) != 0 {
+        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
     }
 }
 
@@ -108,7 +123,8 @@ pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
 // From here on nothing may wait for a lock: that of stderr or of abort(3) may belong to a thread of
 // the child, which is gone. So system calls, and none through a wrapper that might take one.
 
-fn abort(reason: std::fmt::Arguments<'_>) -> ! {
+/// Says the reason, and ends the calling process by `SIGABRT`.
+pub(crate) fn abort(reason: std::fmt::Arguments<'_>) -> ! {
     let mut line = io::Cursor::new([0_u8; 160]);
     // Cut off if it does not fit.
     _ = writeln!(line, "clone-trampoline: {reason}");

@@ -1,5 +1,7 @@
 //! Why a task could not be started.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 
@@ -43,6 +45,42 @@ pub enum Stage {
     UidMap,
     /// Writing `/proc/PID/gid_map`.
     GidMap,
+    /// Making the pipes of a [`Command`](crate::Command), or opening `/dev/null`.
+    Stdio,
+    /// Closing the descriptors that a program is not given, close_range(2).
+    CloseFds,
+    /// Giving a program a descriptor, dup3(2) or fcntl(2).
+    Fd,
+    /// setsid(2).
+    Session,
+    /// setpgid(2).
+    ProcessGroup,
+    /// setrlimit(2).
+    Rlimit,
+    /// setpriority(2).
+    Nice,
+    /// sched_setaffinity(2).
+    Affinity,
+    /// chroot(2).
+    Chroot,
+    /// setgroups(2).
+    Groups,
+    /// setresgid(2).
+    Gid,
+    /// setresuid(2).
+    Uid,
+    /// prctl(2) `PR_SET_NO_NEW_PRIVS`.
+    NoNewPrivs,
+    /// chdir(2).
+    Chdir,
+    /// umask(2).
+    Umask,
+    /// A closure of [`Command::pre_exec`](crate::Command::pre_exec).
+    PreExec,
+    /// Setting the program's signal mask and the signals that it ignores.
+    ProgramSignals,
+    /// execve(2).
+    Exec,
 }
 
 impl fmt::Display for Stage {
@@ -62,16 +100,34 @@ impl fmt::Display for Stage {
             Stage::Setgroups => "setgroups",
             Stage::UidMap => "uid_map",
             Stage::GidMap => "gid_map",
+            Stage::Stdio => "stdio",
+            Stage::CloseFds => "close_other_fds",
+            Stage::Fd => "fd",
+            Stage::Session => "setsid",
+            Stage::ProcessGroup => "setpgid",
+            Stage::Rlimit => "setrlimit",
+            Stage::Nice => "nice",
+            Stage::Affinity => "affinity",
+            Stage::Chroot => "chroot",
+            Stage::Groups => "groups",
+            Stage::Gid => "setresgid",
+            Stage::Uid => "setresuid",
+            Stage::NoNewPrivs => "no_new_privs",
+            Stage::Chdir => "chdir",
+            Stage::Umask => "umask",
+            Stage::PreExec => "pre_exec",
+            Stage::ProgramSignals => "signals of the program",
+            Stage::Exec => "exec",
         })
     }
 }
 
-/// A task could not be started: where it failed, the errno, and, where the errno hides it, why.
-///
-/// The closure has not run. An [`io::Error`] made of it keeps the errno and loses the rest.
+/// A task could not be started. It says which stage failed, with which argument and errno, and, if the errno alone does not
+/// tell, why. The closure or program has not run. An [`io::Error`] made from it has the same kind and the same words, and
+/// carries it as the payload. So the `io::Error`'s own `raw_os_error` is None.
 ///
 /// ```
-/// use clone_trampoline::{Builder, SafeFlags};
+/// use clone_trampoline::{Builder, Error, SafeFlags};
 ///
 /// let error = Builder::new().flags(SafeFlags::NEWNS | SafeFlags::FS).call(|| ()).unwrap_err();
 /// assert_eq!(
@@ -79,26 +135,55 @@ impl fmt::Display for Stage {
 ///     "flags: Invalid argument (os error 22): NEWNS cannot be combined with FS: \
 ///      a root directory cannot be shared between two mount namespaces"
 /// );
-/// assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::EINVAL));
+/// let error = std::io::Error::from(error);
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+/// let ours: Error = error.downcast().unwrap();
+/// assert_eq!(ours.raw_os_error(), libc::EINVAL);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     stage: Stage,
+    argument: Option<Box<OsStr>>,
     errno: i32,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
 }
 
 impl Error {
     pub(crate) const fn new(stage: Stage, errno: i32, hint: &'static str) -> Self {
-        Self { stage, errno, hint: Some(hint) }
+        Self { stage, argument: None, errno, hint: Some(Cow::Borrowed(hint)) }
+    }
+
+    pub(crate) const fn from_errno(stage: Stage, errno: i32) -> Self {
+        Self { stage, argument: None, errno, hint: None }
     }
 
     pub(crate) fn from_io(stage: Stage, error: &io::Error) -> Self {
-        Self { stage, errno: error.raw_os_error().unwrap_or(libc::EIO), hint: None }
+        Self::from_errno(stage, error.raw_os_error().unwrap_or(libc::EIO))
     }
 
     pub(crate) fn with_hint(self, hint: Option<&'static str>) -> Self {
-        Self { hint, ..self }
+        Self { hint: hint.map(Cow::Borrowed), ..self }
+    }
+
+    pub(crate) fn with_words(self, hint: String) -> Self {
+        Self { hint: Some(Cow::Owned(hint)), ..self }
+    }
+
+    pub(crate) fn at(self, argument: Option<Box<OsStr>>) -> Self {
+        Self { argument, ..self }
+    }
+
+    /// The error of this crate that an [`io::Error`] was made of, such as that of a [`Command`](crate::Command).
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Error, Stage};
+    ///
+    /// let error = Command::new("/bin/true").current_dir("/nowhere").spawn().unwrap_err();
+    /// assert_eq!(Error::of(&error).map(Error::stage), Some(Stage::Chdir));
+    /// ```
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
     }
 
     /// What was being done.
@@ -107,23 +192,59 @@ impl Error {
         self.stage
     }
 
+    /// What it was being done with: the program, the directory, the number of a descriptor.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Error};
+    ///
+    /// let error = Command::new("/bin/true").current_dir("/nowhere").spawn().unwrap_err();
+    /// assert_eq!(Error::of(&error).unwrap().argument(), Some("/nowhere".as_ref()));
+    /// assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
+    /// ```
+    #[must_use]
+    pub fn argument(&self) -> Option<&OsStr> {
+        self.argument.as_deref()
+    }
+
     /// The errno, positive. What this crate refuses itself has the one that the kernel would give.
     #[must_use]
     pub const fn raw_os_error(&self) -> i32 {
         self.errno
     }
 
+    /// The errno's kind, as that of std's errors.
+    ///
+    /// ```
+    /// let error = clone_trampoline::Builder::new().uid_map(0, 0, 1).call(|| ()).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        io::Error::from_raw_os_error(self.errno).kind()
+    }
+
     /// What is probably wrong, where the errno does not say.
     #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
-        self.hint
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.stage, io::Error::from_raw_os_error(self.errno))?;
-        self.hint.map_or(Ok(()), |hint| write!(f, ": {hint}"))
+        write!(f, "{}", self.stage)?;
+        match &self.argument {
+            Some(argument) if matches!(self.stage, Stage::Exec | Stage::Chdir | Stage::Chroot) => {
+                write!(f, " {argument:?}")?
+            }
+            Some(argument) => write!(f, " {}", argument.to_string_lossy())?,
+            None => {}
+        }
+        // a closure says it itself
+        if self.stage != Stage::PreExec {
+            write!(f, ": {}", io::Error::from_raw_os_error(self.errno))?;
+        }
+        self.hint().map_or(Ok(()), |hint| write!(f, ": {hint}"))
     }
 }
 
@@ -131,6 +252,6 @@ impl std::error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        Self::from_raw_os_error(error.errno)
+        Self::new(error.kind(), error)
     }
 }

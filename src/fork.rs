@@ -3,14 +3,11 @@
 #![allow(unsafe_code)]
 
 use crate::start::{Stack, explain, start};
-use crate::{Builder, CloneFlags, Error, Stage};
-use std::ffi::{c_int, c_long, c_void};
+use crate::{Builder, Child, CloneFlags, Error, Stage};
+use std::ffi::{c_int, c_void};
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitStatus;
 use std::ptr;
 
 impl Builder<'_> {
@@ -73,7 +70,7 @@ impl Builder<'_> {
                     unsafe { live::<F>(f) };
                     unreachable!("the child has ended")
                 }
-                pid => Child::of_fork(pid, self.pidfd),
+                pid => with_pidfd(Child::new(pid, None), self.pidfd),
             };
         }
         let mut pidfd: c_int = -1;
@@ -91,11 +88,38 @@ impl Builder<'_> {
         if pidfd >= 0 {
             // SAFETY: the kernel has opened it, and nobody else knows of it.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            return Ok(Child { pid, pidfd: Some(pidfd), gone: false, status: None });
+            return Ok(Child::new(pid, Some(pidfd)));
         }
         // Not asked for, or not there before Linux 5.2.
-        Child::of_fork(pid, self.pidfd)
+        with_pidfd(Child::new(pid, None), self.pidfd)
     }
+}
+
+/// Opens the pidfd of a child that was born without one.
+fn with_pidfd(mut child: Child, wanted: bool) -> Result<Child, Error> {
+    if !wanted {
+        return Ok(child);
+    }
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+    if fd == -1 {
+        let error = io::Error::last_os_error();
+        // With SIGCHLD ignored, or a thread that waits for any child, it may have come to its end and be gone.
+        if child.is_there().is_err() {
+            child.is_gone();
+            return Ok(child);
+        }
+        _ = child.kill();
+        _ = child.wait();
+        return Err(Error::from_io(Stage::Pidfd, &error));
+    }
+    // SAFETY: a new file descriptor.
+    child.set_pidfd(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
+    // If the child was gone before pidfd_open, this descriptor may be another process's.
+    if child.is_there().is_err() {
+        child.is_gone();
+    }
+    Ok(child)
 }
 
 /// [`Builder::fork`] with the defaults: fork(3), with a pidfd.
@@ -145,181 +169,5 @@ fn cached_tid() -> Option<*mut c_int> {
         libc::prctl(libc::PR_GET_TID_ADDRESS, word.as_mut_ptr());
         let tid = libc::syscall(libc::SYS_gettid) as c_int;
         word.into_iter().find(|word| !word.is_null() && word.read() == tid)
-    }
-}
-
-/// A forked child process.
-///
-/// Dropping it neither kills the child nor waits for it, as with [`std::process::Child`].
-///
-/// ```
-/// use clone_trampoline::Builder;
-/// use std::os::unix::process::ExitStatusExt;
-///
-/// // SAFETY: the closure takes no lock and owns nothing.
-/// let mut child = unsafe {
-///     Builder::new().without_pidfd().fork(|| loop {
-///         libc::pause();
-///     })
-/// }?;
-/// assert_ne!(child.pid(), std::process::id());
-/// assert!(child.pidfd().is_none());
-/// assert!(child.try_wait()?.is_none());
-/// child.kill()?;
-/// assert_eq!(child.wait()?.signal(), Some(libc::SIGKILL));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Child {
-    pid: libc::pid_t,
-    pidfd: Option<OwnedFd>,
-    /// It was waited for by somebody else before there was a pidfd. The pid may be another process's.
-    gone: bool,
-    /// Some once it has been waited for. Then the pid may be another process's, too.
-    status: Option<ExitStatus>,
-}
-
-impl Child {
-    fn of_fork(pid: libc::pid_t, pidfd: bool) -> Result<Self, Error> {
-        let mut child = Self { pid, pidfd: None, gone: false, status: None };
-        if !pidfd {
-            return Ok(child);
-        }
-        // SAFETY: no pointers.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd == -1 {
-            let error = io::Error::last_os_error();
-            // With SIGCHLD ignored, or a thread that waits for any child, it may have come to its end and be gone.
-            if child.is_there().is_err() {
-                child.gone = true;
-                return Ok(child);
-            }
-            _ = child.kill();
-            _ = child.wait();
-            return Err(Error::from_io(Stage::Pidfd, &error));
-        }
-        // SAFETY: a new file descriptor.
-        child.pidfd = Some(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
-        // If the child was gone before pidfd_open, this descriptor may be another process's.
-        if child.is_there().is_err() {
-            (child.pidfd, child.gone) = (None, true);
-        }
-        Ok(child)
-    }
-
-    /// waitid(2), by the pidfd if there is one; None if the child has not ended.
-    fn wait_id(&self, options: c_int) -> io::Result<Option<ExitStatus>> {
-        if self.gone {
-            return Err(io::Error::from_raw_os_error(libc::ECHILD));
-        }
-        let (mut kind, mut id) = match &self.pidfd {
-            Some(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t),
-            None => (libc::P_PID, self.pid as libc::id_t),
-        };
-        loop {
-            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-            // SAFETY: a place for what is known of the child: zeros, if it has not ended.
-            let info = unsafe {
-                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED) {
-                    0 => info.assume_init(),
-                    _ => match io::Error::last_os_error() {
-                        error if error.kind() == io::ErrorKind::Interrupted => continue,
-                        // before Linux 5.4
-                        error if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
-                            (kind, id) = (libc::P_PID, self.pid as libc::id_t);
-                            continue;
-                        }
-                        error => return Err(error),
-                    },
-                }
-            };
-            // SAFETY: what waitid has stored is of a child.
-            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-            return Ok((pid != 0).then(|| {
-                ExitStatus::from_raw(match info.si_code {
-                    libc::CLD_EXITED => (status & 0xff) << 8,
-                    libc::CLD_DUMPED => status | 0x80,
-                    libc::CLD_TRAPPED | libc::CLD_STOPPED => (status & 0xff) << 8 | 0x7f,
-                    _ => status,
-                })
-            }));
-        }
-    }
-
-    /// Whether nobody has waited for it yet.
-    fn is_there(&self) -> io::Result<()> {
-        self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
-    }
-
-    /// The child's pid, which is its own until it has been waited for.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid as u32
-    }
-
-    /// The child's pidfd; close-on-exec, readable when the child has ended.
-    #[must_use]
-    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Waits until the child has ended. A child that this program traces, by ptrace(2), has ended only if the status is not
-    /// that of a stop, as with waitpid(2).
-    ///
-    /// # Errors
-    ///
-    /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored.
-    pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        let status = self.wait_or_look(0)?;
-        Ok(status.expect("it has ended, as there was no WNOHANG"))
-    }
-
-    /// The status if the child has ended, without waiting.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait).
-    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.wait_or_look(libc::WNOHANG)
-    }
-
-    fn wait_or_look(&mut self, options: c_int) -> io::Result<Option<ExitStatus>> {
-        if self.status.is_some() {
-            return Ok(self.status);
-        }
-        let status = self.wait_id(options)?;
-        self.status = status.filter(|status| status.stopped_signal().is_none());
-        Ok(status)
-    }
-
-    /// Kills the child with `SIGKILL`; it has to be waited for all the same. Does nothing if it has
-    /// been waited for.
-    ///
-    /// # Errors
-    ///
-    /// Those of pidfd_send_signal(2): `ESRCH` if somebody else has waited for it. Without a pidfd, `ECHILD` then, and those
-    /// of kill(2).
-    pub fn kill(&mut self) -> io::Result<()> {
-        if self.status.is_some() {
-            return Ok(());
-        }
-        // SAFETY: no pointers but a null one.
-        let result = unsafe {
-            match &self.pidfd {
-                Some(pidfd) => libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    pidfd.as_raw_fd(),
-                    libc::SIGKILL,
-                    ptr::null::<libc::siginfo_t>(),
-                    0,
-                ),
-                None => {
-                    // the pid may be another process's
-                    self.is_there()?;
-                    c_long::from(libc::kill(self.pid, libc::SIGKILL))
-                }
-            }
-        };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }

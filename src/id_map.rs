@@ -82,7 +82,7 @@ impl IdMaps {
             [(Stage::UidMap, &self.uids, "newuidmap"), (Stage::GidMap, &self.gids, "newgidmap")]
         {
             let written = process.write_map(stage, lines);
-            if written.is_err_and(|error| {
+            if written.as_ref().is_err_and(|error| {
                 let refused = matches!(error.raw_os_error(), libc::EPERM | libc::EACCES);
                 !refused || !process.has_been_written_by(helper, stage, lines)
             }) {
@@ -209,7 +209,7 @@ impl Gate {
     /// In the child.
     pub(crate) fn wait(&self) -> Result<(), Error> {
         self.set(State::Waiting(Process::own()?));
-        match *self.when(|state| matches!(state, State::Written(_))) {
+        match mem::replace(&mut *self.when(|state| matches!(state, State::Written(_))), State::Over) {
             State::Written(result) => result,
             _ => unreachable!("that is what has been waited for"),
         }

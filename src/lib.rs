@@ -42,10 +42,27 @@
 //! # assert_eq!(status, 0);
 //! ```
 //!
+//! # Programs
+//!
+//! `Command` is std's, with what std cannot do without fork(2), or at all: descriptors by their numbers, none but those,
+//! groups, limits, a session, a signal at the parent's death. A start costs the same whatever is asked for, and however
+//! much memory the caller has. Its errors name what failed with what.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use clone_trampoline::Command;
+//!
+//! let status = Command::new("true").close_other_fds(true).setsid(true).status()?;
+//! assert!(status.success());
+//! # }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # The safe tier
 //!
 //! | | memory | runs | what comes back | |
 //! | --- | --- | --- | --- | --- |
+//! | `Command` | another program's | beside the caller | its `Child` | safe |
 //! | `call` | shared | while the caller sleeps | the closure's value, or its panic | safe |
 //! | `spawn` | shared | beside the caller | the same, by `join` | safe |
 //! | `fork` | copied | beside the caller | an exit status | `unsafe` |
@@ -123,12 +140,17 @@
 //! | `call`, one thread | readlink, gettid, unshare, prctl, geteuid, getegid, rseq, clone, *sleeps*, rseq, wait4 | unshare, prctl, getppid, tgkill, rseq, *closure*, unshare, prctl, rseq, exit |
 //! | `call`, several | readlink, gettid, unshare, rt_sigprocmask, sigaltstack, prctl, geteuid, getegid, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | unshare, sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
 //! | `spawn`, in its thread | gettid, sched_getaffinity (of glibc), rt_sigprocmask, sigaltstack, prctl, geteuid, getegid, rseq, clone, futex, rseq, sigaltstack, rt_sigprocmask, wait4 | unshare, sigaltstack, prctl, getppid, tgkill, rseq, rt_sigprocmask, *closure*, unshare, prctl, rseq, exit |
+//! | `Command`, started and waited for | rt_sigprocmask, clone3, rt_sigprocmask, futex, waitid, close | rt_sigaction, rt_sigprocmask, execve |
 //! | `fork` | those of fork(3), pidfd_open, waitid | *closure*, exit_group |
 //! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
 //!
+//! Each further request of a `Command` is one more system call of the child. `uid` without `groups` adds setgroups(2). With ids
+//! or closures the caller also reads its dumpable flag and ids, and sets the flag again.
+//!
 //! clone(2) wherever it can express what is asked: it is clone3(2) for `CLEAR_SIGHAND`, `NNP`,
 //! `EMPTY_MNTNS`, `NEWTIME` and a cgroup alone. Where clone3 is missing or refused, these are errors that
-//! say so; nothing that was asked for is dropped.
+//! say so; nothing that was asked for is dropped. `Command` takes clone3(2) for `CLEAR_SIGHAND`, and where that is missing or
+//! refused clone(2) and 64 times rt_sigaction(2) in the child.
 //!
 //! Page faults: none in `call` and `spawn`, as in std's threads, after the first time; fork(3) of a small
 //! program 25.
@@ -164,6 +186,7 @@ cfg_if::cfg_if! {
         mod arch;
         mod builder;
         mod call;
+        mod command;
         mod dumpable;
         mod end;
         mod error;
@@ -171,6 +194,7 @@ cfg_if::cfg_if! {
         mod id_map;
         mod pending;
         mod probe;
+        mod process;
         mod rseq;
         mod safe_flags;
         mod spawn;
@@ -180,7 +204,9 @@ cfg_if::cfg_if! {
         pub use builder::Builder;
         pub use call::call;
         pub use error::{Error, Stage};
-        pub use fork::{Child, fork};
+        pub use command::{Command, CommandArgs, CommandEnvs, Resource, Stdio};
+        pub use fork::fork;
+        pub use process::Child;
         pub use safe_flags::SafeFlags;
         pub use spawn::{JoinHandle, ScopedJoinHandle, spawn, start_thread};
     }
@@ -188,4 +214,5 @@ cfg_if::cfg_if! {
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../MIGRATING.md")]
 mod readme {}

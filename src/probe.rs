@@ -6,8 +6,7 @@
 use crate::end::wait;
 use crate::raw::CloneArgs;
 use crate::start::{OLD_TIME_NAMESPACE, Stack, start};
-use crate::task::{not_shared, pid_namespace};
-use crate::{CloneFlags, Error};
+use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -57,4 +56,25 @@ fn try_out() -> Result<u8, Error> {
         0 => Err(pid_namespace()),
         _ => Ok(SHARED),
     }
+}
+
+/// S4: a child has ended without a trace of what it did.
+pub(crate) fn not_shared() -> Error {
+    Error::new(
+        Stage::SharedMemory,
+        libc::ENOSYS,
+        "the child had a copy of the memory: an emulator (qemu-user, valgrind) or sandbox that makes a fork \
+         of every clone",
+    )
+}
+
+/// S3: the parent has no pid in the child's pid namespace.
+pub(crate) fn pid_namespace() -> Error {
+    Error::new(
+        Stage::PidNamespace,
+        libc::EINVAL,
+        "the caller has called unshare(2) or setns(2) with a pid namespace, and tids of two of them \
+         collide in shared memory; if this attempt was the first process there, nothing can be started \
+         in it any more: use fork, or unshare after the call",
+    )
 }

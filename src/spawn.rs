@@ -5,9 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::start::{OLD_TIME_NAMESPACE, ROOM, Stack};
+use crate::start::{ROOM, Stack, no_thread};
 use crate::task::Task;
-use crate::{Builder, Error, Stage, pending};
+use crate::{Builder, Error, Stage};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -201,28 +201,6 @@ fn stack_of_this_thread() -> Result<Stack, Error> {
 struct Child {
     pid: u32,
     pidfd: Option<OwnedFd>,
-}
-
-/// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
-pub(crate) fn no_thread(error: &io::Error) -> Error {
-    let hint = match error.raw_os_error() {
-        Some(libc::EINVAL | libc::EAGAIN) if pending::pid_namespace() == Some(true) => {
-            Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
-        }
-        Some(libc::EINVAL) if pending::time_namespace() == Some(true) => Some(OLD_TIME_NAMESPACE),
-        Some(libc::EAGAIN) if cfg!(not(target_env = "gnu")) && pending::time_namespace() == Some(true) => {
-            Some(
-                "before about Linux 6.2 threads cannot be created after unshare(2) or setns(2) with a time namespace; or a \
-             limit of tasks is reached",
-            )
-        }
-        Some(libc::EAGAIN) => Some(
-            "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, the caller's policy is \
-             SCHED_DEADLINE without reset-on-fork, or there is no room for a stack of this size",
-        ),
-        _ => None,
-    };
-    Error::from_io(Stage::Thread, error).with_hint(hint)
 }
 
 /// A spawned child; the value of its closure can be waited for.

@@ -79,6 +79,8 @@ fn reach(distance: usize) {
 pub(crate) enum Stack {
     /// The caller's own: the caller sleeps (`VFORK`), or the child has a copy of the memory.
     Callers,
+    /// What `args` say.
+    Given,
     /// What lies of the caller's below the frames in which it waits: see [`reach_below`].
     BelowCaller,
     /// The same, of a stack with these bounds, on which the caller has to be.
@@ -100,7 +102,7 @@ pub(crate) unsafe fn start(
     let mut args = *args;
     let here = stack_pointer();
     match stack {
-        Stack::Callers => {}
+        Stack::Callers | Stack::Given => {}
         // Any size will do: the kernel only adds it to the address.
         Stack::BelowCaller => {
             args.stack = here.saturating_sub(gap() + ROOM) as u64;
@@ -169,6 +171,9 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
         libc::EINVAL if flags.contains(CloneFlags::VM) && pending::time_namespace() == Some(true) => {
             Some(OLD_TIME_NAMESPACE)
         }
+        libc::EMFILE | libc::ENFILE if flags.contains(CloneFlags::PIDFD) => {
+            Some("there is no descriptor left for the pidfd: see RLIMIT_NOFILE and fs.file-max")
+        }
         libc::EAGAIN => Some(
             "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, or the caller's policy \
              is SCHED_DEADLINE without reset-on-fork",
@@ -182,6 +187,28 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
 /// What `EINVAL` means while the caller's children are to get another time namespace.
 pub(crate) const OLD_TIME_NAMESPACE: &str =
     "before about Linux 6.2 memory cannot be shared after unshare(2) or setns(2) with a time namespace";
+
+/// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
+pub(crate) fn no_thread(error: &io::Error) -> Error {
+    let hint = match error.raw_os_error() {
+        Some(libc::EINVAL | libc::EAGAIN) if pending::pid_namespace() == Some(true) => {
+            Some("threads cannot be created after unshare(2) or setns(2) with a pid namespace: use fork")
+        }
+        Some(libc::EINVAL) if pending::time_namespace() == Some(true) => Some(OLD_TIME_NAMESPACE),
+        Some(libc::EAGAIN) if cfg!(not(target_env = "gnu")) && pending::time_namespace() == Some(true) => {
+            Some(
+                "before about Linux 6.2 threads cannot be created after unshare(2) or setns(2) with a time namespace; or a \
+             limit of tasks is reached",
+            )
+        }
+        Some(libc::EAGAIN) => Some(
+            "RLIMIT_NPROC, the cgroup's pids.max, kernel.threads-max or kernel.pid_max is reached, the caller's policy is \
+             SCHED_DEADLINE without reset-on-fork, or there is no room for a stack of this size",
+        ),
+        _ => None,
+    };
+    Error::from_io(Stage::Thread, error).with_hint(hint)
+}
 
 /// cgroups(7), and `cgroup_css_set_fork` of the kernel.
 fn cgroup_hint(errno: c_int) -> Option<&'static str> {

@@ -8,12 +8,12 @@
 use crate::alone::Alone;
 use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
-use crate::end::{End, Pause, end_like, wait};
+use crate::end::{End, Pause, end_like, wait, wait_for_zero};
 use crate::id_map::{Gate, IdMaps};
-use crate::probe::memory_is_shared;
+use crate::probe::{memory_is_shared, not_shared, pid_namespace};
 use crate::raw::CloneArgs;
 use crate::rseq::Rseq;
-use crate::spawn::no_thread;
+use crate::start::no_thread;
 use crate::start::{Stack, reach_below, start};
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
@@ -23,7 +23,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::thread;
 
 /// What parent and child share. It lies in the parent's frame, and only the child touches it while the child lives.
@@ -276,27 +276,6 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     }
 }
 
-/// S4: a child has ended without a trace of what it did.
-pub(crate) fn not_shared() -> Error {
-    Error::new(
-        Stage::SharedMemory,
-        libc::ENOSYS,
-        "the child had a copy of the memory: an emulator (qemu-user, valgrind) or sandbox that makes a fork \
-         of every clone",
-    )
-}
-
-/// S3: the parent has no pid in the child's pid namespace.
-pub(crate) fn pid_namespace() -> Error {
-    Error::new(
-        Stage::PidNamespace,
-        libc::EINVAL,
-        "the caller has called unshare(2) or setns(2) with a pid namespace, and tids of two of them \
-         collide in shared memory; if this attempt was the first process there, nothing can be started \
-         in it any more: use fork, or unshare after the call",
-    )
-}
-
 /// What a thread lends to its child beside its TLS (S10): it has its signals blocked and no
 /// alternate signal stack while the child lives.
 #[derive(Clone, Copy)]
@@ -407,19 +386,5 @@ impl LibcHandlers {
                 libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null::<u8>(), NSIG / 8)
             };
         }
-    }
-}
-
-/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
-///
-/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
-/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
-/// child's end, and not with `EINTR`, as the handlers of libc's own signals, the only ones open, let
-/// it be restarted. The first call of syscall(2), which a lazily bound program looks up in its TLS,
-/// is behind us: `Task::new` has made one.
-fn wait_for_zero(word: &AtomicU32) {
-    while word.load(Ordering::Acquire) != 0 {
-        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
     }
 }

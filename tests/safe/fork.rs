@@ -1,10 +1,13 @@
 //! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
 
-use crate::program::{catches_panics, if_allowed, passes, program, rounds, until};
-use clone_trampoline::{Builder, Child, SafeFlags, fork};
+use crate::common::{self, skip};
+use crate::program::{catches_panics, if_allowed, passes, program, rounds, shares_memory, until};
+use clone_trampoline::{Builder, Child, SafeFlags, call, fork};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -141,7 +144,7 @@ fn what_has_a_pidfd_acts_by_it() {
     passes("fork::what_has_a_pidfd_acts_by_it", "fork", || {
         // SAFETY: the closures take no lock.
         let mut child = unsafe { fork(|| 7) }.unwrap();
-        let pid = child.pid() as i32;
+        let pid = child.id() as i32;
         // SAFETY: no place for a status.
         assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
         // Where the next pid can be chosen, a stranger gets it.
@@ -158,12 +161,24 @@ fn what_has_a_pidfd_acts_by_it() {
         .unwrap();
         assert_eq!(child.kill().unwrap_err().raw_os_error(), Some(libc::ESRCH));
         for result in [child.try_wait(), child.wait().map(Some)] {
-            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            is_kept_or_gone(result, 7);
         }
         assert!(stranger.try_wait().unwrap().is_none());
         stranger.kill().unwrap();
         assert_eq!(stranger.wait().unwrap().signal(), Some(libc::SIGKILL));
     });
+}
+
+/// Since Linux 6.15 the kernel keeps the status of a child that nobody can wait for any more.
+#[track_caller]
+fn is_kept_or_gone(result: std::io::Result<Option<ExitStatus>>, code: i32) {
+    match result {
+        Ok(status) => assert_eq!(status.and_then(|status| status.code()), Some(code)),
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(libc::ECHILD));
+            assert!(common::release() < (6, 15), "the kernel keeps the status");
+        }
+    }
 }
 
 /// A stop is no end: the child can still be killed.
@@ -185,7 +200,7 @@ fn a_traced_child_that_stops_has_not_ended() {
 
 /// The handle of a child that was gone before there was a pidfd, and a stranger with its pid.
 fn strangers_are_left_alone(gone: &mut Child) {
-    _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.pid() - 1).to_string());
+    _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.id() - 1).to_string());
     // SAFETY: the closure takes no lock.
     let mut stranger = unsafe {
         Builder::new().without_pidfd().fork(|| {
@@ -210,10 +225,61 @@ fn a_child_that_is_gone_already_is_no_error() {
         for _ in rounds() {
             // SAFETY: the closure takes no lock.
             let mut child = unsafe { fork(|| 3) }.unwrap();
-            assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
-            if child.pidfd().is_none() {
+            if child.pidfd().is_some() {
+                is_kept_or_gone(child.wait().map(Some), 3);
+            } else {
+                assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
                 strangers_are_left_alone(&mut child);
             }
+        }
+    });
+}
+
+/// Somebody else has waited for the child, and its pid is that of a child of `call`: that one's status is not the handle's.
+#[test]
+fn a_child_of_call_with_the_same_pid_is_not_waited_for() {
+    if !shares_memory() {
+        return;
+    }
+    if !common::privileged() {
+        return skip("a pid namespace takes CAP_SYS_ADMIN");
+    }
+    passes("fork::a_child_of_call_with_the_same_pid_is_not_waited_for", "both", || {
+        let inside = || {
+            let (go, begins) = channel::<()>();
+            let (say, said) = channel();
+            let (end, ends) = channel::<()>();
+            call(|| ()).unwrap(); // the first one makes another child as well
+            let caller = thread::spawn(move || {
+                begins.recv().unwrap();
+                call(move || {
+                    say.send(std::process::id()).unwrap();
+                    _ = ends.recv();
+                    5
+                })
+            });
+            // SAFETY: the closure takes no lock.
+            let mut gone = unsafe { Builder::new().without_pidfd().fork(|| 7) }.unwrap();
+            // SAFETY: no place for the status.
+            assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) }, gone.id() as i32);
+            if std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.id() - 1).to_string()).is_err() {
+                return 75;
+            }
+            go.send(()).unwrap();
+            assert_eq!(said.recv().unwrap(), gone.id());
+            assert_eq!(gone.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            assert_eq!(gone.kill().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            drop(end);
+            assert_eq!(caller.join().unwrap(), Ok(5));
+            77
+        };
+        let status = common::in_process(|| {
+            common::new_pid_namespace();
+            common::in_process(inside).code().unwrap_or(1)
+        });
+        match status.code() {
+            Some(75) => skip("the kernel does not let pids be chosen"),
+            code => assert_eq!(code, Some(77)),
         }
     });
 }

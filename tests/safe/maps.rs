@@ -1,11 +1,14 @@
 //! uid_map and gid_map: the caller's own, ranges, and what is refused.
 
 use crate::common::{in_process, new_pid_namespace, privileged, skip};
-use crate::program::{Way, if_allowed, passes, shares_memory};
+use crate::program::{Way, if_allowed, is_case, passes, shares_memory};
 use clone_trampoline::{Builder, Error, SafeFlags, Stage};
+use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 fn ids() -> (u32, u32) {
     // SAFETY: no arguments to get wrong.
@@ -95,6 +98,83 @@ fn ranges_without_privileges_are_asked_of_newuidmap() {
             assert_eq!(run(way, &folder), Ok(5), "{way:?}");
         }
     });
+}
+
+/// With SIGCHLD ignored nobody learns how newuidmap ended. The maps are there if it has written them. Here it is a script
+/// that asks a process of root's.
+#[test]
+fn maps_by_newuidmap_are_seen_where_sigchld_is_ignored() {
+    if !shares_memory() {
+        return;
+    }
+    if ids().0 != 0 || !fs::exists("/bin/sh").unwrap() {
+        return skip("takes root, and a shell");
+    }
+    const TEST: &str = "maps::maps_by_newuidmap_are_seen_where_sigchld_is_ignored";
+    let folder_of = |pid| std::env::temp_dir().join(format!("clone-trampoline-maps-{pid}"));
+    let server = (!is_case()).then(|| Server::new(folder_of(std::process::id())));
+    passes(TEST, "both", || {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let folder = folder_of(std::os::unix::process::parent_id());
+        // SAFETY: no other thread looks at the environment. No pointers.
+        unsafe {
+            std::env::set_var("PATH", format!("{}:{path}", folder.display()));
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            assert_eq!(libc::setresgid(65_533, 65_533, 65_533), 0);
+            assert_eq!(libc::setresuid(65_533, 65_533, 65_533), 0);
+            libc::prctl(libc::PR_SET_DUMPABLE, 1);
+        }
+        let ranges = Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, 1 << 20, 10).gid_map(0, 1 << 20, 10);
+        for way in Way::BOTH {
+            match way.run_with(&ranges, || fs::read_to_string("/proc/self/uid_map").unwrap()) {
+                Err(error) if error.stage() == Stage::Clone => return skip(&error.to_string()),
+                map => {
+                    assert_eq!(map.unwrap().split_whitespace().collect::<Vec<_>>(), ["0", "1048576", "10"])
+                }
+            }
+        }
+    });
+    drop(server);
+}
+
+/// A process of root's that writes maps, for a newuidmap and a newgidmap that ask it.
+struct Server(Child, PathBuf);
+
+impl Server {
+    fn new(folder: PathBuf) -> Self {
+        fs::create_dir(&folder).unwrap();
+        let file = |name: &str, mode: u32, make: &dyn Fn(&Path)| {
+            let path = folder.join(name);
+            make(&path);
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let fifo = |path: &Path| {
+            let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+            // SAFETY: a path.
+            crate::common::ok(unsafe { libc::mkfifo(path.as_ptr(), 0o666) });
+        };
+        let script = |name: &str, text: &str| {
+            file(name, 0o755, &|path| fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap())
+        };
+        let [asked, answer] = ["asked", "answer"].map(|name| file(name, 0o666, &fifo));
+        let (asked, answer) = (asked.display(), answer.display());
+        for (name, map) in [("newuidmap", "uid_map"), ("newgidmap", "gid_map")] {
+            script(name, &format!("echo {map} $* >{asked}; read answer <{answer}"));
+        }
+        let writes = "echo $ids >/proc/$pid/$map";
+        let server =
+            script("server", &format!("while read map pid ids <{asked}; do {writes}; echo >{answer}; done"));
+        Self(Command::new(server).spawn().unwrap(), folder)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+        _ = fs::remove_dir_all(&self.1);
+    }
 }
 
 /// The child's pid in the new namespace is 1, and /proc calls it otherwise.

@@ -3,16 +3,23 @@
 use crate::common::{in_process, limit};
 use clone_trampoline::{Builder, Error, Stage, call, spawn};
 use std::env;
+use std::ffi::{c_int, c_void};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "CLONE_TRAMPOLINE_CASE";
+
+/// Whether this is such a program.
+pub(crate) fn is_case() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
 
 /// How a program ended, and what it wrote to stderr.
 #[derive(Debug)]
@@ -40,6 +47,7 @@ impl End {
 pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End> {
     match env::var(VARIABLE) {
         Ok(wanted) if wanted == case => {
+            tell_faults();
             body();
             std::process::exit(0)
         }
@@ -67,6 +75,34 @@ pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End
     stderr.rewind().expect("rewind");
     stderr.read_to_string(&mut text).expect("what the program wrote");
     Some(End { status, stderr: text })
+}
+
+/// Has a SIGSEGV of this program say where it comes from, before std's handler does what it does. If the program ends by one
+/// and says nothing, the kernel could not deliver it: no room for a frame, or an area of rseq(2) that is not there.
+fn tell_faults() {
+    static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+    extern "C" fn handler(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+        let mut line = Cursor::new([0_u8; 120]);
+        // SAFETY: what the kernel tells; the action that was there before.
+        unsafe {
+            let (code, place) = ((*info).si_code, (*info).si_addr());
+            let tid = libc::syscall(libc::SYS_gettid);
+            _ = writeln!(line, "SIGSEGV, si_code {code}, at {place:p}, thread {tid}");
+            libc::write(2, line.get_ref().as_ptr().cast(), line.position() as usize);
+            if let Some(before) = BEFORE.get() {
+                libc::sigaction(libc::SIGSEGV, before, std::ptr::null_mut());
+            }
+        }
+    }
+    // SAFETY: values of their types; a handler that calls what a handler may call.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        let mut before = std::mem::zeroed();
+        crate::common::ok(libc::sigaction(libc::SIGSEGV, &action, &mut before));
+        _ = BEFORE.set(before);
+    }
 }
 
 /// Runs `body` in a program of its own, as [`program`] does, in which it must not panic.
@@ -120,7 +156,7 @@ impl Way {
 
 /// Whether memory can be shared here; if not, the test is skipped, aloud.
 pub(crate) fn shares_memory() -> bool {
-    if env::var_os(VARIABLE).is_some() {
+    if is_case() {
         return true; // or the program would not have been started
     }
     match call(|| ()) {
@@ -136,7 +172,7 @@ pub(crate) fn shares_memory() -> bool {
 /// Whether std catches a panic here; if not, the test is skipped, aloud. On x32 its `_Unwind_Exception` has words of
 /// 32 bits and the unwinder's of 64, which are written over what std knows its own panics by.
 pub(crate) fn catches_panics() -> bool {
-    if env::var_os(VARIABLE).is_some() {
+    if is_case() {
         return true; // or the program would not have been started
     }
     let end = in_process(|| {

@@ -1,0 +1,271 @@
+//! What starting a program and waiting for it costs, by `Command` and by what else starts one, as tables of ratios to std's.
+//!
+//! `cargo bench --bench command` takes some minutes: 10 MB, 1 GB and 8 GB of touched memory (as far as the machine has them),
+//! then 100, 1,000 and 10,000 open descriptors. `-- 10` stops at that many megabytes. As in `ratios`, every round does each
+//! operation for a while, and the tables have medians of the rounds; system calls are counted by strace(1).
+
+use clone_trampoline::Command;
+use std::ffi::{CString, c_char, c_int};
+use std::fs::File;
+use std::hint::black_box;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use std::{env, fs, io, process, ptr};
+
+const ROUNDS: usize = 40;
+const ROUND: Duration = Duration::from_millis(4);
+
+/// What can be done with a program: its path, and argv and envp made of it before.
+struct Program {
+    path: PathBuf,
+    name: CString,
+}
+
+impl Program {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), name: CString::new(path.as_os_str().as_bytes()).expect("a path") }
+    }
+
+    fn std(&self) -> process::Command {
+        process::Command::new(&self.path)
+    }
+
+    fn ours(&self) -> Command {
+        Command::new(&self.path)
+    }
+
+    fn posix_spawn(&self) {
+        let arguments = [self.name.as_ptr().cast_mut(), ptr::null_mut()];
+        let mut pid = 0;
+        // SAFETY: a path, and vectors of strings that end with null. Nobody changes the environment.
+        let errno = unsafe {
+            let (path, null) = (self.name.as_ptr(), ptr::null());
+            libc::posix_spawn(&mut pid, path, null, null.cast(), arguments.as_ptr(), environ.cast())
+        };
+        assert_eq!(errno, 0);
+        wait(pid);
+    }
+
+    /// As one does it in C.
+    #[inline(never)]
+    #[allow(deprecated, reason = "a peer to be measured")]
+    fn vfork(&self) {
+        let arguments = [self.name.as_ptr(), ptr::null()];
+        // SAFETY: the child executes the program or ends, in this very frame.
+        unsafe {
+            let pid = libc::vfork();
+            if pid == 0 {
+                libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
+                libc::_exit(127);
+            }
+            wait(pid);
+        }
+    }
+
+    fn fork(&self) {
+        let arguments = [self.name.as_ptr(), ptr::null()];
+        // SAFETY: the child executes the program or ends.
+        unsafe {
+            let pid = libc::fork();
+            if pid == 0 {
+                libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
+                libc::_exit(127);
+            }
+            wait(pid);
+        }
+    }
+}
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+fn wait(pid: c_int) {
+    let mut status = 0;
+    // SAFETY: a child of ours.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert_eq!(status, 0);
+}
+
+type Operation<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
+fn good(status: io::Result<process::ExitStatus>) {
+    assert!(status.expect("started").success());
+}
+
+/// Those whose cost does not grow with the memory, std's first.
+fn operations(program: &Program) -> Vec<Operation<'_>> {
+    vec![
+        ("std's Command", Box::new(|| good(program.std().status()))),
+        ("posix_spawn", Box::new(|| program.posix_spawn())),
+        ("vfork and execve, as in C", Box::new(|| program.vfork())),
+        ("`Command`", Box::new(|| good(program.ours().status()))),
+        ("`Command`, without a pidfd", Box::new(|| good(program.ours().without_pidfd().status()))),
+        ("`Command`, `close_other_fds`", Box::new(|| good(program.ours().close_other_fds(true).status()))),
+        (
+            "`Command`, with a closure",
+            Box::new(|| {
+                let mut command = program.ours();
+                // SAFETY: it does nothing.
+                good(unsafe { command.pre_exec(|| Ok(())) }.status())
+            }),
+        ),
+    ]
+}
+
+/// Those that copy the page tables.
+fn forks(program: &Program) -> Vec<Operation<'_>> {
+    vec![
+        (
+            "std's Command, with a closure",
+            Box::new(|| {
+                let mut command = program.std();
+                // SAFETY: it does nothing.
+                good(unsafe { command.pre_exec(|| Ok(())) }.status())
+            }),
+        ),
+        ("fork and execve", Box::new(|| program.fork())),
+    ]
+}
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    let folder = env::temp_dir().join(format!("clone-trampoline-bench-{}", process::id()));
+    // strace runs this program again
+    if let [_, path, row, count] = &arguments[..] {
+        let program = Program::new(Path::new(path));
+        let mut all = operations(&program);
+        all.extend(forks(&program));
+        for _ in 0..count.parse::<usize>().expect("a number") {
+            all[row.parse::<usize>().expect("a number")].1();
+        }
+        return;
+    }
+    fs::create_dir(&folder).expect("a folder");
+    let programs: Vec<(&str, Program)> = tiny(&folder)
+        .map(|path| ("a static program that ends at once", Program::new(&path)))
+        .into_iter()
+        .chain([("/bin/true", Program::new(Path::new("/bin/true")))])
+        .collect();
+    let most = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(available() * 3 / 4);
+    let mut memory = Vec::new();
+    for megabytes in [10, 1024, 8192].into_iter().filter(|megabytes| *megabytes <= most) {
+        memory.push(black_box(vec![1_u8; (megabytes << 20) - memory.iter().map(Vec::len).sum::<usize>()]));
+        for (name, program) in &programs {
+            println!("\n{name}, {megabytes} MB touched\n");
+            println!("| | us | ratio | system calls |\n| --- | --- | --- | --- |");
+            let taken = measure(&mut operations(program), ROUNDS);
+            let forked = measure(&mut forks(program), 5);
+            let names = operations(program).into_iter().chain(forks(program)).map(|(name, _)| name);
+            for (row, (name, times)) in names.zip(taken.iter().chain(&forked)).enumerate() {
+                let counts = if megabytes == 10 { syscalls(&program.path, row) } else { "".into() };
+                println!(
+                    "| {name} | {:.1} | {:.3} | {counts} |",
+                    median(times.iter().copied()),
+                    ratio(times, &taken[0])
+                );
+            }
+        }
+    }
+    drop(memory);
+    descriptors(&programs[0]);
+    fs::remove_dir_all(&folder).expect("our folder");
+}
+
+fn descriptors((name, program): &(&str, Program)) {
+    let limit = libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 };
+    // SAFETY: limits.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
+        return println!("\nno limit of 20,000 descriptors is allowed");
+    }
+    let null = File::open("/dev/null").expect("/dev/null");
+    let mut open = Vec::new();
+    for count in [100, 1000, 10_000] {
+        open.resize_with(count, || null.try_clone().expect("dup"));
+        println!("\n{name}, {count} descriptors open, the highest is {}\n", open[count - 1].as_raw_fd());
+        println!("| | us | ratio |\n| --- | --- | --- |");
+        let taken = measure(&mut operations(program), ROUNDS);
+        for ((name, _), times) in operations(program).iter().zip(&taken) {
+            println!("| {name} | {:.1} | {:.3} |", median(times.iter().copied()), ratio(times, &taken[0]));
+        }
+    }
+}
+
+/// The smallest program, if there is a compiler: what execve(2) alone costs.
+fn tiny(folder: &Path) -> Option<PathBuf> {
+    let (source, program) = (folder.join("tiny.c"), folder.join("tiny"));
+    let end = match env::consts::ARCH {
+        "x86_64" => r"xor %edi,%edi\n mov $60,%eax\n syscall",
+        "aarch64" => r"mov x0,#0\n mov x8,#93\n svc #0",
+        "riscv64" => r"li a0,0\n li a7,93\n ecall",
+        _ => return None,
+    };
+    fs::write(&source, format!("void _start(void) {{ __asm__(\"{end}\"); }}")).expect("a file");
+    let mut compiler = process::Command::new("cc");
+    compiler.args(["-O1", "-static", "-nostdlib", "-Wl,-z,noseparate-code,--build-id=none", "-o"]);
+    let compiled = compiler.arg(&program).arg(&source).status();
+    compiled.is_ok_and(|status| status.success()).then_some(program)
+}
+
+/// Megabytes.
+fn available() -> usize {
+    let information = fs::read_to_string("/proc/meminfo").expect("proc");
+    let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("MemAvailable");
+    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a number")
+        / 1024
+}
+
+/// The microseconds that each operation took, by rounds.
+fn measure(operations: &mut [Operation<'_>], rounds: usize) -> Vec<Vec<f64>> {
+    let mut times = vec![Vec::new(); operations.len()];
+    for _ in 0..rounds {
+        for (times, (_, operation)) in times.iter_mut().zip(&mut *operations) {
+            let start = Instant::now();
+            let mut count = 0;
+            while count == 0 || start.elapsed() < ROUND {
+                operation();
+                count += 1;
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+        }
+    }
+    times
+}
+
+/// Of the same rounds, where there are as many.
+fn ratio(times: &[f64], floor: &[f64]) -> f64 {
+    if times.len() == floor.len() {
+        median(times.iter().zip(floor).map(|(taken, floor)| taken / floor))
+    } else {
+        median(times.iter().copied()) / median(floor.iter().copied())
+    }
+}
+
+/// System calls of one start and its wait, by the caller and the child until it executes the program.
+fn syscalls(path: &Path, row: usize) -> String {
+    const COUNT: usize = 20;
+    let made = |count: usize| {
+        let mut command = process::Command::new("strace");
+        command.args(["-f", "-o", "/dev/stderr"]).arg(env::current_exe().ok()?).arg(path);
+        command.args([row.to_string(), count.to_string()]).stdout(Stdio::null());
+        let trace = String::from_utf8(command.output().ok()?.stderr).ok()?;
+        let is_call = |line: &&str| {
+            line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_alphabetic))
+        };
+        Some(trace.lines().filter(is_call).count() as f64)
+    };
+    match (made(COUNT), made(2 * COUNT)) {
+        (Some(once), Some(twice)) => format!("{:.1}", (twice - once) / COUNT as f64),
+        _ => "-".into(),
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,121 @@
+//! `exec`: the same steps in this process.
+
+#![allow(unsafe_code)]
+
+use super::child::perform;
+use super::closures::PANICKED;
+use super::fds::Move;
+use super::mask::Mask;
+use super::plan::{Plan, Way};
+use super::request::Request;
+use super::stdio::Stdio;
+use crate::alone::is_alone;
+use crate::{Error, Stage};
+use std::convert::Infallible;
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::panic::resume_unwind;
+
+impl Request {
+    /// In the calling thread. It returns only if a step fails.
+    pub(super) fn execute_here(&mut self) -> Error {
+        let Err(error) = self.execute();
+        error
+    }
+
+    fn execute(&mut self) -> Result<Infallible, Error> {
+        let inherit = [const { &Stdio::inherit() }; 3];
+        let plan = Plan::new(self, inherit, Way::InPlace)?;
+        let places = Places::take(&plan)?;
+        let mask = Mask::block_all()?;
+        if self.blocked.is_none() {
+            plan.mask.set(mask.0);
+        }
+        let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
+            // SAFETY: what the plan has prepared; there is no child to disturb.
+            let errno = unsafe { perform(step) };
+            (errno != 0).then_some((done, errno))
+        });
+        drop(places);
+        mask.restore();
+        match failed.expect("the last step executes the program, or fails") {
+            (_, PANICKED) => resume_unwind(self.closures.panic().expect("the panic of a closure")),
+            (done, errno) => Err(self.with_reason(plan.error(self, done, errno))),
+        }
+    }
+}
+
+/// Holds the numbers that the program's descriptors will get, and gives back what was there.
+struct Places(Vec<(RawFd, Option<Saved>)>);
+
+struct Saved {
+    fd: OwnedFd,
+    /// FD_CLOEXEC, or 0.
+    flags: c_int,
+}
+
+impl Places {
+    /// Takes each number that is free. A number that is in use may be another thread's, so it is taken only if it is the
+    /// `Command`'s own, if it is 0 to 2, as std does, or if there is no other thread.
+    fn take(plan: &Plan) -> Result<Self, Error> {
+        let mut places = Self(Vec::with_capacity(plan.moves.len()));
+        // the free ones first, or a saved duplicate could land on one
+        let used: Vec<&Move> = plan.moves.iter().filter(|it| !places.claim(it)).collect();
+        for it in used {
+            let target = it.target;
+            if target > libc::STDERR_FILENO && !plan.own.contains(&target) && !is_alone() {
+                let hint = "this program has it open, and another of its threads may use it";
+                return Err(Error::new(Stage::Fd, libc::EBUSY, hint).at(it.argument()));
+            }
+            let save = || {
+                // SAFETY: no pointers; what F_DUPFD returns is a new descriptor.
+                unsafe {
+                    let flags = succeed(libc::fcntl(target, libc::F_GETFD))?;
+                    let fd = succeed(libc::fcntl(target, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1))?;
+                    Ok(Saved { fd: OwnedFd::from_raw_fd(fd), flags })
+                }
+            };
+            let saved =
+                save().map_err(|error: io::Error| Error::from_io(Stage::Fd, &error).at(it.argument()))?;
+            places.0.push((target, Some(saved)));
+        }
+        Ok(places)
+    }
+
+    /// Whether the number was free. F_DUPFD takes the lowest one from there on that is.
+    fn claim(&mut self, it: &Move) -> bool {
+        // SAFETY: no pointers; the result is a new descriptor.
+        let fd = unsafe { libc::fcntl(it.source, libc::F_DUPFD_CLOEXEC, it.target) };
+        if fd == it.target {
+            self.0.push((fd, None));
+            return true;
+        }
+        if fd >= 0 {
+            // SAFETY: the new one.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        false
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        for (target, saved) in &self.0 {
+            // SAFETY: the number was free before this call, or it gets back what it had.
+            unsafe {
+                match saved {
+                    Some(Saved { fd, flags }) => {
+                        let cloexec = if flags & libc::FD_CLOEXEC == 0 { 0 } else { libc::O_CLOEXEC };
+                        libc::dup3(fd.as_raw_fd(), *target, cloexec);
+                    }
+                    None => _ = libc::close(*target),
+                }
+            }
+        }
+    }
+}
+
+fn succeed(result: c_int) -> io::Result<c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

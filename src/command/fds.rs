@@ -1,0 +1,118 @@
+//! The descriptors of a program: which of the caller's become which numbers.
+
+#![allow(unsafe_code)]
+
+use super::child::Step;
+use crate::{Error, Stage};
+use std::ffi::{OsStr, OsString, c_int, c_long};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// One descriptor of the caller's, and its number in the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) source: RawFd,
+    pub(super) target: RawFd,
+}
+
+impl Move {
+    /// The argument of its error.
+    pub(super) fn argument(self) -> Option<Box<OsStr>> {
+        Some(OsString::from(format!("{} at {}", self.source, self.target)).into())
+    }
+}
+
+/// The steps that make some moves.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// Each with the argument for its error.
+    pub(super) steps: Vec<(Option<Box<OsStr>>, Step)>,
+    pub(super) duplicates: Vec<OwnedFd>,
+    /// The numbers of the sources that have a duplicate.
+    pub(super) in_the_way: Vec<RawFd>,
+}
+
+/// If a source's number is also a target, `moves` gets a duplicate as its source. So the moves can be made in any order, and
+/// dup3(2), which refuses equal numbers, is enough.
+pub(super) fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
+    let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+    // the limit is read only if there is something to move
+    let limit = if targets.is_empty() { 0 } else { limit() };
+    let mut all = Steps::default();
+    for it in moves {
+        let argument = it.argument();
+        if it.target < 0 || it.target as libc::rlim_t >= limit {
+            let hint = match it.target {
+                ..0 => "no descriptor has a negative number".into(),
+                _ => format!("RLIMIT_NOFILE is {limit}"),
+            };
+            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_words(hint));
+        }
+        if targets.contains(&it.source) {
+            let duplicate = duplicate(it.source, &targets)
+                .map_err(|error| Error::from_io(Stage::Fd, &error).at(argument.clone()))?;
+            all.in_the_way.push(it.source);
+            it.source = duplicate.as_raw_fd();
+            all.duplicates.push(duplicate);
+        }
+        let arguments = [c_long::from(it.source), c_long::from(it.target), 0, 0, 0, 0];
+        all.steps.push((argument, Step::Call { number: libc::SYS_dup3, arguments, tolerated: 0 }));
+    }
+    Ok(all)
+}
+
+/// By a number that is nobody's target.
+fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
+    let mut least = 0;
+    loop {
+        // SAFETY: no pointers; the result is a new descriptor, which nobody else has.
+        let fd = unsafe {
+            match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, least) {
+                -1 => return Err(io::Error::last_os_error()),
+                fd => OwnedFd::from_raw_fd(fd),
+            }
+        };
+        if !targets.contains(&fd.as_raw_fd()) {
+            return Ok(fd);
+        }
+        least = fd.as_raw_fd() + 1;
+    }
+}
+
+/// The ranges of numbers between and above these.
+pub(super) fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
+    const LAST: c_long = u32::MAX as c_long;
+    let mut kept: Vec<RawFd> = targets.collect();
+    kept.sort_unstable();
+    let mut next: c_long = 0;
+    let mut ranges = Vec::new();
+    for target in kept {
+        let target = c_long::from(target);
+        if next < target {
+            ranges.push((next, target - 1));
+        }
+        next = target + 1;
+    }
+    ranges.push((next, LAST));
+    ranges
+}
+
+/// `pipe2(2)`: the reading end, then the writing end.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    // SAFETY: a place for the two, which are new and ours.
+    unsafe {
+        match libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) {
+            0 => Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// The soft limit on the numbers of descriptors.
+fn limit() -> libc::rlim_t {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the limits.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur
+}

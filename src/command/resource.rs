@@ -1,0 +1,70 @@
+//! What setrlimit(2) limits.
+
+use std::ffi::c_int;
+
+/// What [`Command::rlimit`](crate::Command::rlimit) limits. setrlimit(2) describes each under the name of its constant.
+///
+/// ```
+/// use clone_trampoline::{Command, Resource};
+///
+/// let mut command = Command::new("true");
+/// command.rlimit(Resource::Core, 0, 0).rlimit(Resource::CpuSeconds, 10, 10);
+/// assert!(command.status()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resource {
+    /// `RLIMIT_AS`: bytes of address space.
+    AddressSpace,
+    /// `RLIMIT_CORE`: bytes of a core dump.
+    Core,
+    /// `RLIMIT_CPU`: seconds of CPU time.
+    CpuSeconds,
+    /// `RLIMIT_DATA`: bytes of data.
+    Data,
+    /// `RLIMIT_FSIZE`: bytes of a file.
+    FileSize,
+    /// `RLIMIT_LOCKS`: locks of files; no longer looked at.
+    Locks,
+    /// `RLIMIT_MEMLOCK`: bytes of locked memory.
+    LockedMemory,
+    /// `RLIMIT_MSGQUEUE`: bytes of message queues.
+    MessageQueues,
+    /// `RLIMIT_NICE`: 20 less the lowest nice value.
+    Nice,
+    /// `RLIMIT_NOFILE`: one more than the highest descriptor.
+    Files,
+    /// `RLIMIT_NPROC`: tasks of the user.
+    Processes,
+    /// `RLIMIT_RTPRIO`: real-time priority.
+    RealTimePriority,
+    /// `RLIMIT_RTTIME`: microseconds of real-time CPU time.
+    RealTimeMicroseconds,
+    /// `RLIMIT_SIGPENDING`: queued signals.
+    PendingSignals,
+    /// `RLIMIT_STACK`: bytes of the main thread's stack.
+    Stack,
+}
+
+impl Resource {
+    pub(super) const fn number(self) -> c_int {
+        (match self {
+            Self::AddressSpace => libc::RLIMIT_AS,
+            Self::Core => libc::RLIMIT_CORE,
+            Self::CpuSeconds => libc::RLIMIT_CPU,
+            Self::Data => libc::RLIMIT_DATA,
+            Self::FileSize => libc::RLIMIT_FSIZE,
+            Self::Locks => libc::RLIMIT_LOCKS,
+            Self::LockedMemory => libc::RLIMIT_MEMLOCK,
+            Self::MessageQueues => libc::RLIMIT_MSGQUEUE,
+            Self::Nice => libc::RLIMIT_NICE,
+            Self::Files => libc::RLIMIT_NOFILE,
+            Self::Processes => libc::RLIMIT_NPROC,
+            Self::RealTimePriority => libc::RLIMIT_RTPRIO,
+            Self::RealTimeMicroseconds => libc::RLIMIT_RTTIME,
+            Self::PendingSignals => libc::RLIMIT_SIGPENDING,
+            Self::Stack => libc::RLIMIT_STACK,
+        }) as c_int
+    }
+}

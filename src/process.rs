@@ -1,0 +1,368 @@
+//! The handle of a child process that has memory of its own: of `fork`'s, and of a program's.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
+use std::ptr;
+use std::time::{Duration, Instant};
+
+/// A child process: a program of a [`Command`](crate::Command), or a closure of [`fork`](crate::fork).
+///
+/// As [`std::process::Child`], with a pidfd from its birth. Dropping it neither kills the child nor waits for it.
+///
+/// ```
+/// use clone_trampoline::{Command, Stdio};
+/// use std::io::{Read, Write};
+///
+/// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// child.stdin.take().unwrap().write_all(b"through a pipe")?;
+/// let mut text = String::new();
+/// child.stdout.take().unwrap().read_to_string(&mut text)?;
+/// assert_eq!(text, "through a pipe");
+/// assert!(child.wait()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// ```
+/// use clone_trampoline::Builder;
+/// use std::os::unix::process::ExitStatusExt;
+///
+/// // SAFETY: the closure takes no lock and owns nothing.
+/// let mut child = unsafe {
+///     Builder::new().without_pidfd().fork(|| loop {
+///         libc::pause();
+///     })
+/// }?;
+/// assert_ne!(child.id(), std::process::id());
+/// assert!(child.pidfd().is_none());
+/// assert!(child.try_wait()?.is_none());
+/// child.kill()?;
+/// assert_eq!(child.wait()?.signal(), Some(libc::SIGKILL));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Child {
+    /// The end to write to, if the program's stdin is [piped](crate::Stdio::piped).
+    pub stdin: Option<ChildStdin>,
+    /// The end to read from, if the program's stdout is piped.
+    pub stdout: Option<ChildStdout>,
+    /// The same for its stderr.
+    pub stderr: Option<ChildStderr>,
+    pid: libc::pid_t,
+    pidfd: Option<OwnedFd>,
+    /// It was waited for by somebody else before there was a pidfd. The pid may be another process's.
+    gone: bool,
+    /// Some once it has been waited for. Then the pid may be another process's, too.
+    status: Option<ExitStatus>,
+}
+
+impl Child {
+    pub(crate) const fn new(pid: libc::pid_t, pidfd: Option<OwnedFd>) -> Self {
+        Self { stdin: None, stdout: None, stderr: None, pid, pidfd, gone: false, status: None }
+    }
+
+    /// It has been waited for.
+    pub(crate) fn has_ended(&mut self, status: ExitStatus) {
+        self.status = Some(status);
+    }
+
+    /// Somebody else has waited for it.
+    pub(crate) fn is_gone(&mut self) {
+        (self.pidfd, self.gone) = (None, true);
+    }
+
+    pub(crate) fn set_pidfd(&mut self, pidfd: OwnedFd) {
+        self.pidfd = Some(pidfd);
+    }
+
+    /// waitid(2), by the pidfd if there is one; None if the child has not ended.
+    fn wait_id(&self, options: c_int) -> io::Result<Option<ExitStatus>> {
+        if self.gone {
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+        let (mut kind, mut id) = match &self.pidfd {
+            Some(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t),
+            None => (libc::P_PID, self.pid as libc::id_t),
+        };
+        loop {
+            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+            // A program that was killed before it was executed has no exit signal, so only `__WALL` sees it. With a pid alone
+            // that could see a child of `call`, so then it is not used.
+            let all = if kind == libc::P_PIDFD { libc::__WALL } else { 0 };
+            // SAFETY: a place for what is known of the child: zeros, if it has not ended.
+            let info = unsafe {
+                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | all) {
+                    0 => info.assume_init(),
+                    _ => match io::Error::last_os_error() {
+                        error if error.kind() == io::ErrorKind::Interrupted => continue,
+                        // Somebody has made the pidfd non-blocking, by a duplicate.
+                        error if error.kind() == io::ErrorKind::WouldBlock => {
+                            let fd = libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 };
+                            poll(&mut [fd], None)?;
+                            continue;
+                        }
+                        // before Linux 5.4
+                        error if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
+                            (kind, id) = (libc::P_PID, self.pid as libc::id_t);
+                            continue;
+                        }
+                        error => return Err(error),
+                    },
+                }
+            };
+            // SAFETY: what waitid has stored is of a child.
+            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+            return Ok((pid != 0).then(|| {
+                ExitStatus::from_raw(match info.si_code {
+                    libc::CLD_EXITED => (status & 0xff) << 8,
+                    libc::CLD_DUMPED => status | 0x80,
+                    libc::CLD_TRAPPED | libc::CLD_STOPPED => (status & 0xff) << 8 | 0x7f,
+                    _ => status,
+                })
+            }));
+        }
+    }
+
+    /// Whether nobody has waited for it yet.
+    pub(crate) fn is_there(&self) -> io::Result<()> {
+        self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
+    }
+
+    /// The child's pid. Once the child has been waited for, another process may get it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// The child's pidfd: close-on-exec, and readable once the child has ended. None after
+    /// [`without_pidfd`](crate::Command::without_pidfd).
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Closes the child's stdin, then waits until the child has ended. If this program traces the child with ptrace(2), the
+    /// status can be that of a stop; the child has not ended then.
+    ///
+    /// # Errors
+    ///
+    /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored. Since Linux 6.15 the kernel keeps the status
+    /// for the pidfd, and there is no error.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        let status = self.wait_or_look(0)?;
+        Ok(status.expect("it has ended, as there was no WNOHANG"))
+    }
+
+    /// The status if the child has ended, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.wait_or_look(libc::WNOHANG)
+    }
+
+    /// Waits until the child has ended, but not longer than `limit`; None then. Unlike [`wait`](Self::wait) it leaves the
+    /// child's stdin open.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait); `EBADF` without a pidfd.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let mut child = clone_trampoline::Command::new("sleep").arg("100").spawn()?;
+    /// assert!(child.wait_timeout(Duration::from_millis(10))?.is_none());
+    /// child.kill()?;
+    /// assert!(child.wait_timeout(Duration::from_secs(100))?.is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wait_timeout(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_some() {
+            return Ok(self.status);
+        }
+        let Some(pidfd) = &self.pidfd else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        let end = Instant::now().checked_add(limit);
+        poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }], end)?;
+        self.try_wait()
+    }
+
+    fn wait_or_look(&mut self, options: c_int) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_some() {
+            return Ok(self.status);
+        }
+        let status = match (self.wait_id(options), &self.pidfd) {
+            (Err(error), Some(pidfd)) => Some(kept_status(pidfd.as_fd()).ok_or(error)?),
+            (status, _) => status?,
+        };
+        self.status = status.filter(|status| status.stopped_signal().is_none());
+        Ok(status)
+    }
+
+    /// Reads stdout and stderr to their ends, as far as they are piped, and waits for the child.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2) and of [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    ///
+    /// let child = Command::new("echo").arg("said").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output()?.stdout, b"said\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wait_with_output(mut self) -> io::Result<Output> {
+        drop(self.stdin.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        match (self.stdout.take(), self.stderr.take()) {
+            (None, None) => {}
+            (Some(mut pipe), None) => _ = pipe.read_to_end(&mut stdout)?,
+            (None, Some(mut pipe)) => _ = pipe.read_to_end(&mut stderr)?,
+            (Some(out), Some(err)) => read_both(out.into(), &mut stdout, err.into(), &mut stderr)?,
+        }
+        Ok(Output { status: self.wait()?, stdout, stderr })
+    }
+
+    /// Kills the child with `SIGKILL`; it has to be waited for all the same. Does nothing if it has
+    /// been waited for.
+    ///
+    /// # Errors
+    ///
+    /// Those of pidfd_send_signal(2): `ESRCH` if somebody else has waited for it. Without a pidfd, `ECHILD` then, and those
+    /// of kill(2).
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.send_signal(libc::SIGKILL)
+    }
+
+    /// Sends the child a signal. Does nothing if it has been waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`kill`](Self::kill); `EINVAL` if there is no such signal.
+    ///
+    /// ```
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut child = clone_trampoline::Command::new("sleep").arg("100").spawn()?;
+    /// child.send_signal(libc::SIGTERM)?;
+    /// assert_eq!(child.wait()?.signal(), Some(libc::SIGTERM));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn send_signal(&self, signal: c_int) -> io::Result<()> {
+        if self.status.is_some() {
+            return Ok(());
+        }
+        if let Some(pidfd) = &self.pidfd {
+            let null = ptr::null::<libc::siginfo_t>();
+            // SAFETY: no pointers but a null one.
+            if unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null, 0) } == 0
+            {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            // filters of containers that are older than the call
+            if error.raw_os_error() != Some(libc::ENOSYS) {
+                return Err(error);
+            }
+        }
+        // the pid may be another process's
+        self.is_there()?;
+        // SAFETY: no pointers.
+        if unsafe { libc::kill(self.pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// The status that the kernel keeps for a pidfd once the process is reaped (`PIDFD_INFO_EXIT`, Linux 6.15), whoever reaped it.
+fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    /// `struct pidfd_info` of uapi/linux/pidfd.h, in its first version.
+    #[repr(C)]
+    struct Info {
+        mask: u64,
+        cgroup: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const EXIT: u64 = 1 << 3;
+    // _IOWR(0xFF, 11, struct pidfd_info), whose highest bits are the same everywhere
+    const GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
+    let ask = || {
+        let mut info = Info { mask: EXIT, cgroup: 0, ids: [0; 11], exit_code: 0 };
+        // SAFETY: a place of the size that the number has in it.
+        let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+        (result == 0).then(|| (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code)))
+    };
+    let mut fd = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut has_ended = |limit| {
+        // SAFETY: a place for what is there.
+        unsafe { libc::poll(&mut fd, 1, limit) };
+        fd.events = 0;
+        fd.revents != 0
+    };
+    match ask()? {
+        // It has ended but is not reaped yet; POLLHUP comes when it is. If it is another process's child, that may take long.
+        None if has_ended(0) && has_ended(100) => ask()?,
+        status => status,
+    }
+}
+
+/// poll(2), until something is there or the time is over (None: never).
+fn poll(fds: &mut [libc::pollfd], end: Option<Instant>) -> io::Result<()> {
+    loop {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        // rounded up, so as not to spin in the last millisecond
+        let milliseconds =
+            left.map_or(-1, |left| c_int::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
+        // SAFETY: places for what is there.
+        match unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) } {
+            -1 => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            0 if left.is_none_or(|left| !left.is_zero()) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Reads two pipes at once, as the writer of one may wait for a reader of the other.
+fn read_both(out: OwnedFd, stdout: &mut Vec<u8>, err: OwnedFd, stderr: &mut Vec<u8>) -> io::Result<()> {
+    let mut pipes = [Some((std::fs::File::from(out), stdout)), Some((std::fs::File::from(err), stderr))];
+    for (pipe, _) in pipes.iter().flatten() {
+        let mut on: c_int = 1;
+        // SAFETY: a descriptor of ours, and the number that ioctl_tty(2) wants.
+        if unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONBIO as _, &raw mut on) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    while pipes.iter().any(Option::is_some) {
+        let fd = |pipe: &Option<(std::fs::File, _)>| pipe.as_ref().map_or(-1, |(pipe, _)| pipe.as_raw_fd());
+        let mut fds = [&pipes[0], &pipes[1]].map(|pipe| libc::pollfd {
+            fd: fd(pipe),
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        poll(&mut fds, None)?;
+        for (place, ready) in pipes.iter_mut().zip(fds) {
+            let Some((pipe, text)) = place else { continue };
+            if ready.revents == 0 {
+                continue;
+            }
+            match pipe.read_to_end(text) {
+                Ok(_) => *place = None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
