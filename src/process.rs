@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
+use std::process::{self, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -297,20 +297,19 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
         let mut info = Info { mask: EXIT, cgroup: 0, ids: [0; 11], exit_code: 0 };
         // SAFETY: a place of the size that the number has in it.
         let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
-        (result == 0).then(|| (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code)))
+        (result == 0).then_some(info)
     };
-    let mut fd = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut has_ended = |limit| {
-        // SAFETY: a place for what is there.
-        unsafe { libc::poll(&mut fd, 1, limit) };
-        fd.events = 0;
-        fd.revents != 0
-    };
-    match ask()? {
-        // It has ended but is not reaped yet; POLLHUP comes when it is. If it is another process's child, that may take long.
-        None if has_ended(0) && has_ended(100) => ask()?,
-        status => status,
+    let mut info = ask()?;
+    let [_pid, _tgid, parent, ..] = info.ids;
+    if info.mask & EXIT == 0 && parent == process::id() {
+        // A child of ours that cannot be waited for is being reaped. POLLHUP comes when it is.
+        poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: 0, revents: 0 }], None).ok()?;
+        info = ask()?;
+    } else if info.mask & EXIT == 0 && parent == 0 {
+        // reaped between the two looks that make one answer
+        info = ask()?;
     }
+    (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
 }
 
 /// poll(2), until something is there or the time is over (None: never).
