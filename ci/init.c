@@ -159,6 +159,7 @@ static void make_system(void)
 	set("/proc/sys/kernel/unprivileged_userns_clone", "1", "unprivileged user namespaces");
 	/* a 64-bit kernel's most; a 32-bit one refuses it and has 32768 */
 	set("/proc/sys/kernel/pid_max", "4194304", "tids above 32768");
+	set("/proc/sys/kernel/print-fatal-signals", "1", "registers of killed tasks");
 	look_for_namespaces();
 }
 
@@ -212,17 +213,21 @@ static void kill_all_others(void)
 		;
 }
 
-/* What the kernel says of tasks that a fault has killed, since this was called before. */
+/* What the kernel says of tasks that SIGSEGV has killed, with their registers, since this was called before. */
 static void tell_faults(void)
 {
-	static char text[1 << 17];
+	static char text[1 << 20];
 	int length = klogctl(4 /* SYSLOG_ACTION_READ_CLEAR */, text, sizeof text - 1);
+	int registers = 0;
 
 	text[length > 0 ? length : 0] = '\0';
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (strstr(line, "segfault") || strstr(line, "sigaltstack") || strstr(line, "unhandled signal") ||
-		    strstr(line, "bad frame"))
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strstr(line, "fatal signal"))
+			registers = strstr(line, "fatal signal 11") ? 30 : 0;
+		if (registers-- > 0 || strstr(line, "segfault") || strstr(line, "sigaltstack") ||
+		    strstr(line, "unhandled signal") || strstr(line, "bad frame"))
 			printf("kernel: %s\n", line);
+	}
 }
 
 static void run(char **argv, char **envp, const char *folder, int limit)

@@ -57,10 +57,10 @@ fn main() {
     }
 }
 
-/// So many rounds, or so many times more. Without `LOAD` some seconds of them are enough for a slow machine.
+/// So many rounds, or so many times more. Without `LOAD` a second of them, and ten, are enough for a slow machine.
 fn rounds(default: usize) -> impl Iterator<Item = usize> {
     let load = env::var("LOAD").ok().map(|load| load.parse::<usize>().expect("a number"));
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + Duration::from_secs(1);
     (0..default * load.unwrap_or(1))
         .take_while(move |round| load.is_some() || *round < 10 || Instant::now() < end)
 }
