@@ -4,7 +4,10 @@
 //! then 100, 1,000 and 10,000 open descriptors. `-- 10` stops at that many megabytes. As in `ratios`, every round does each
 //! operation for a while, and the tables have medians of the rounds; system calls are counted by strace(1).
 
+mod measure;
+
 use clone_trampoline::Command;
+use measure::{Operation, measure, median, syscalls};
 use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
 use std::hint::black_box;
@@ -12,12 +15,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 use std::{env, fs, io, process, ptr};
 
 const ROUNDS: usize = 40;
-const ROUND: Duration = Duration::from_millis(4);
 
 /// What can be done with a program: its path, and argv and envp made of it before.
 struct Program {
@@ -54,28 +54,28 @@ impl Program {
     #[inline(never)]
     #[allow(deprecated, reason = "a peer to be measured")]
     fn vfork(&self) {
-        let arguments = [self.name.as_ptr(), ptr::null()];
-        // SAFETY: the child executes the program or ends, in this very frame.
-        unsafe {
-            let pid = libc::vfork();
-            if pid == 0 {
-                libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
-                libc::_exit(127);
-            }
-            wait(pid);
+        // SAFETY: the child executes the program or ends, before this frame does.
+        match unsafe { libc::vfork() } {
+            0 => self.execute(),
+            pid => wait(pid),
         }
     }
 
     fn fork(&self) {
-        let arguments = [self.name.as_ptr(), ptr::null()];
         // SAFETY: the child executes the program or ends.
+        match unsafe { libc::fork() } {
+            0 => self.execute(),
+            pid => wait(pid),
+        }
+    }
+
+    /// In a child.
+    fn execute(&self) -> ! {
+        let arguments = [self.name.as_ptr(), ptr::null()];
+        // SAFETY: a path, and vectors of strings that end with null.
         unsafe {
-            let pid = libc::fork();
-            if pid == 0 {
-                libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
-                libc::_exit(127);
-            }
-            wait(pid);
+            libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
+            libc::_exit(127)
         }
     }
 }
@@ -91,14 +91,14 @@ fn wait(pid: c_int) {
     assert_eq!(status, 0);
 }
 
-type Operation<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+type Row<'a> = (&'static str, Operation<'a>);
 
 fn good(status: io::Result<process::ExitStatus>) {
     assert!(status.expect("started").success());
 }
 
 /// Those whose cost does not grow with the memory, std's first.
-fn operations(program: &Program) -> Vec<Operation<'_>> {
+fn operations(program: &Program) -> Vec<Row<'_>> {
     vec![
         ("std's Command", Box::new(|| good(program.std().status()))),
         ("posix_spawn", Box::new(|| program.posix_spawn())),
@@ -118,7 +118,7 @@ fn operations(program: &Program) -> Vec<Operation<'_>> {
 }
 
 /// Those that copy the page tables.
-fn forks(program: &Program) -> Vec<Operation<'_>> {
+fn forks(program: &Program) -> Vec<Row<'_>> {
     vec![
         (
             "std's Command, with a closure",
@@ -162,7 +162,7 @@ fn main() {
             let forked = measure(&mut forks(program), 5);
             let names = operations(program).into_iter().chain(forks(program)).map(|(name, _)| name);
             for (row, (name, times)) in names.zip(taken.iter().chain(&forked)).enumerate() {
-                let counts = if megabytes == 10 { syscalls(&program.path, row) } else { "".into() };
+                let counts = if megabytes == 10 { row_syscalls(&program.path, row) } else { "".into() };
                 println!(
                     "| {name} | {:.1} | {:.3} | {counts} |",
                     median(times.iter().copied()),
@@ -219,23 +219,6 @@ fn available() -> usize {
         / 1024
 }
 
-/// The microseconds that each operation took, by rounds.
-fn measure(operations: &mut [Operation<'_>], rounds: usize) -> Vec<Vec<f64>> {
-    let mut times = vec![Vec::new(); operations.len()];
-    for _ in 0..rounds {
-        for (times, (_, operation)) in times.iter_mut().zip(&mut *operations) {
-            let start = Instant::now();
-            let mut count = 0;
-            while count == 0 || start.elapsed() < ROUND {
-                operation();
-                count += 1;
-            }
-            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(count));
-        }
-    }
-    times
-}
-
 /// Of the same rounds, where there are as many.
 fn ratio(times: &[f64], floor: &[f64]) -> f64 {
     if times.len() == floor.len() {
@@ -245,27 +228,7 @@ fn ratio(times: &[f64], floor: &[f64]) -> f64 {
     }
 }
 
-/// System calls of one start and its wait, by the caller and the child until it executes the program.
-fn syscalls(path: &Path, row: usize) -> String {
-    const COUNT: usize = 20;
-    let made = |count: usize| {
-        let mut command = process::Command::new("strace");
-        command.args(["-f", "-o", "/dev/stderr"]).arg(env::current_exe().ok()?).arg(path);
-        command.args([row.to_string(), count.to_string()]).stdout(Stdio::null());
-        let trace = String::from_utf8(command.output().ok()?.stderr).ok()?;
-        let is_call = |line: &&str| {
-            line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_alphabetic))
-        };
-        Some(trace.lines().filter(is_call).count() as f64)
-    };
-    match (made(COUNT), made(2 * COUNT)) {
-        (Some(once), Some(twice)) => format!("{:.1}", (twice - once) / COUNT as f64),
-        _ => "-".into(),
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// System calls of one start and its wait, the program's own included.
+fn row_syscalls(path: &Path, row: usize) -> String {
+    syscalls(|count| [path.into(), row.to_string().into(), count.to_string().into()], 20)
 }

@@ -10,19 +10,17 @@
 //! System calls are counted by strace(1), if there is one, which runs this program again: with three
 //! numbers it does the operation of the second one's row as often as the third says.
 
+mod measure;
+
 use clone_trampoline::raw::clone_trampoline;
 use clone_trampoline::{Builder, CloneFlags, call, spawn};
+use measure::{Operation, measure, median, syscalls};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::hint::black_box;
-use std::process::{Command, Stdio};
 use std::ptr;
 use std::thread;
-use std::time::{Duration, Instant};
-
-type Operation<'a> = Box<dyn FnMut() + 'a>;
 
 const ROUNDS: usize = 60;
-const ROUND: Duration = Duration::from_millis(4);
 /// Of the stack for those that want one.
 const SIZE: usize = 64 * 1024;
 
@@ -141,7 +139,7 @@ fn main() {
         }
         return;
     }
-    let syscalls: Vec<_> = (0..=operations.len()).map(syscalls).collect();
+    let syscalls: Vec<_> = (0..=operations.len()).map(row_syscalls).collect();
     for threads in 1..=2 {
         if threads == 2 {
             // It sleeps: what counts is that libc knows of it.
@@ -179,23 +177,6 @@ fn main() {
     assert_eq!(memory[memory.len() - 1], 1);
 }
 
-/// The microseconds that each operation took, by rounds.
-fn measure(operations: &mut [(&str, Operation<'_>)], rounds: usize) -> Vec<Vec<f64>> {
-    let mut times = vec![Vec::new(); operations.len()];
-    for _ in 0..rounds {
-        for (times, (_, operation)) in times.iter_mut().zip(&mut *operations) {
-            let start = Instant::now();
-            let mut count = 0;
-            while count == 0 || start.elapsed() < ROUND {
-                operation();
-                count += 1;
-            }
-            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(count));
-        }
-    }
-    times
-}
-
 /// Page faults that one operation takes, in this process and its child.
 fn faults(operation: &mut dyn FnMut()) -> f64 {
     const COUNT: i32 = 50;
@@ -217,28 +198,6 @@ fn faults(operation: &mut dyn FnMut()) -> f64 {
 }
 
 /// System calls that the operation of a row takes, in a process of one thread and its child.
-fn syscalls(row: usize) -> String {
-    const COUNT: usize = 100;
-    let made = |count: usize| {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-o", "/dev/stderr"]).arg(std::env::current_exe().ok()?);
-        command.args(["0".into(), row.to_string(), count.to_string()]).stdout(Stdio::null());
-        let trace = String::from_utf8(command.output().ok()?.stderr).ok()?;
-        // A pid and a call's name; not what else becomes of a task, nor a call that goes on.
-        let is_call = |line: &&str| {
-            line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_alphabetic))
-        };
-        Some(trace.lines().filter(is_call).count() as f64)
-    };
-    // What the program itself makes, and the first of its operations, is in both.
-    match (made(COUNT), made(2 * COUNT)) {
-        (Some(once), Some(twice)) => format!("{:.1}", (twice - once) / COUNT as f64),
-        _ => "-".into(),
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn row_syscalls(row: usize) -> String {
+    syscalls(|count| ["0".into(), row.to_string().into(), count.to_string().into()], 100)
 }
