@@ -67,7 +67,7 @@ impl Builder<'_> {
             // There is no other thread that could take the signals which waiting otherwise blocks, and none that set*id
             // would make wait.
             args.flags |= CloneFlags::VFORK.bits();
-            Stack::Callers
+            Stack::InArgs
         } else {
             Stack::BelowCaller
         };

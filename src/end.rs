@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::arch::NSIG;
+use crate::kernel_signals::KernelAction;
 use std::ffi::{c_int, c_ulong};
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
@@ -129,8 +130,8 @@ pub(crate) fn abort(reason: std::fmt::Arguments<'_>) -> ! {
     // Cut off if it does not fit.
     _ = writeln!(line, "clone-trampoline: {reason}");
     let length = line.position() as usize;
-    // The kernel's struct sigaction of any architecture: zero is SIG_DFL, no flags, an empty mask.
-    let default = [0_u64; 16];
+    // SIG_DFL, no flags, an empty mask
+    let default = KernelAction::default();
     let mut abort_only = [0 as c_ulong; NSIG / c_ulong::BITS as usize];
     abort_only[0] = 1 << (libc::SIGABRT - 1);
     // SAFETY: buffers of ours, of the sizes that are given or larger.

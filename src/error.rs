@@ -1,7 +1,7 @@
 //! Why a task could not be started.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 
@@ -228,6 +228,11 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+}
+
+/// What an error says of a number, or of something else that can be displayed.
+pub(crate) fn argument(value: impl ToString) -> Option<Box<OsStr>> {
+    Some(OsString::from(value.to_string()).into())
 }
 
 impl fmt::Display for Error {

@@ -84,7 +84,7 @@ impl Builder<'_> {
         }
         // SAFETY: the child runs on a copy of this stack, with a copy of the closure; the word of
         // CHILD_SETTID is libc's in the child's own memory; the rest is the caller's promise.
-        let pid = unsafe { start(&args, Stack::Callers, live::<F>, f) }?;
+        let pid = unsafe { start(&args, Stack::InArgs, live::<F>, f) }?;
         if pidfd >= 0 {
             // SAFETY: the kernel has opened it, and nobody else knows of it.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };

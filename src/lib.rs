@@ -192,6 +192,7 @@ cfg_if::cfg_if! {
         mod error;
         mod fork;
         mod id_map;
+        mod kernel_signals;
         mod pending;
         mod probe;
         mod process;

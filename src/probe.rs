@@ -35,7 +35,7 @@ fn try_out() -> Result<u8, Error> {
     let mut parent = UNSEEN;
     let args = CloneArgs { flags: (CloneFlags::VM | CloneFlags::VFORK).bits(), ..CloneArgs::default() };
     // SAFETY: with VFORK the caller sleeps, so that the child may have its stack and its TLS.
-    match unsafe { start(&args, Stack::Callers, see, ptr::from_mut(&mut parent).cast()) } {
+    match unsafe { start(&args, Stack::InArgs, see, ptr::from_mut(&mut parent).cast()) } {
         Ok(pid) => {
             let status = wait(pid, libc::__WALL);
             // It may have been killed before it could write, which is not remembered.

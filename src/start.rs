@@ -77,10 +77,9 @@ fn reach(distance: usize) {
 /// Where the stack of a task is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stack {
-    /// The caller's own: the caller sleeps (`VFORK`), or the child has a copy of the memory.
-    Callers,
-    /// What `args` say.
-    Given,
+    /// The one that `args` has. If it has none, it is the caller's own: the caller sleeps (`VFORK`), or the child has a copy of
+    /// the memory.
+    InArgs,
     /// What lies of the caller's below the frames in which it waits: see [`reach_below`].
     BelowCaller,
     /// The same, of a stack with these bounds, on which the caller has to be.
@@ -102,7 +101,7 @@ pub(crate) unsafe fn start(
     let mut args = *args;
     let here = stack_pointer();
     match stack {
-        Stack::Callers | Stack::Given => {}
+        Stack::InArgs => {}
         // Any size will do: the kernel only adds it to the address.
         Stack::BelowCaller => {
             args.stack = here.saturating_sub(gap() + ROOM) as u64;

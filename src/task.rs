@@ -10,11 +10,11 @@ use crate::arch::NSIG;
 use crate::dumpable::Dumpable;
 use crate::end::{End, Pause, end_like, wait, wait_for_zero};
 use crate::id_map::{Gate, IdMaps};
+use crate::kernel_signals::{KernelAction, set_mask};
 use crate::probe::{memory_is_shared, not_shared, pid_namespace};
 use crate::raw::CloneArgs;
 use crate::rseq::Rseq;
-use crate::start::no_thread;
-use crate::start::{Stack, reach_below, start};
+use crate::start::{Stack, no_thread, reach_below, start};
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -287,17 +287,17 @@ struct Signals {
 impl Signals {
     /// Takes them from the calling thread.
     fn lend() -> io::Result<Self> {
-        let mut mask = MaybeUninit::uninit();
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
         let mut stack = MaybeUninit::uninit();
         let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
         // SAFETY: places for what is stored. The alternate stack is the child's from now on, and no handler's here.
         unsafe {
-            set_mask(&lent_signals(), mask.as_mut_ptr())?;
+            set_mask(ptr::from_ref(&lent_signals()).cast(), mask.as_mut_ptr().cast())?;
             let mask = mask.assume_init();
             if libc::sigaltstack(&none, stack.as_mut_ptr()) != 0 {
                 // EPERM: the caller is a handler that runs on it.
                 let error = io::Error::last_os_error();
-                _ = set_mask(&mask, ptr::null_mut());
+                _ = set_mask(ptr::from_ref(&mask).cast(), ptr::null_mut());
                 return Err(error);
             }
             Ok(Self { mask, stack: stack.assume_init() })
@@ -312,7 +312,7 @@ impl Signals {
 
     fn unblock(&self) {
         // SAFETY: the mask that `lend` has read of this thread.
-        _ = unsafe { set_mask(&self.mask, ptr::null_mut()) };
+        _ = unsafe { set_mask(ptr::from_ref(&self.mask).cast(), ptr::null_mut()) };
     }
 }
 
@@ -333,27 +333,9 @@ fn lent_signals() -> libc::sigset_t {
     }
 }
 
-/// rt_sigprocmask(2) itself: libc's function never blocks its own signals.
-///
-/// # Safety
-///
-/// `old` is null or a place for a mask.
-unsafe fn set_mask(new: &libc::sigset_t, old: *mut libc::sigset_t) -> io::Result<()> {
-    // SAFETY: a set of libc's is one of the kernel's, or longer.
-    match unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(new), old, NSIG / 8)
-    } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 /// The handlers of the signals that libc keeps for itself: it installs them once, and remembers in memory that they are
 /// there.
 struct LibcHandlers([KernelAction; 4]);
-
-/// The kernel's struct sigaction of any architecture.
-type KernelAction = [u64; 16];
 
 impl LibcHandlers {
     /// The real-time signals that the libc keeps for itself, from 32 up to SIGRTMIN: glibc two, musl three.

@@ -71,11 +71,11 @@ fn this_program(arguments: &[&str]) -> Command {
     command
 }
 
-fn pipe(flags: c_int) -> (OwnedFd, OwnedFd) {
+fn pipe() -> (OwnedFd, OwnedFd) {
     let mut fds = [-1; 2];
     // SAFETY: a place for two new descriptors.
     unsafe {
-        common::ok(libc::pipe2(fds.as_mut_ptr(), flags));
+        common::ok(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC));
         (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
     }
 }
@@ -111,9 +111,9 @@ fn each_program_has_its_own_descriptors() {
         for n in 0..4 {
             scope.spawn(move || {
                 // close-on-exec, and of different numbers in each thread
-                let _ours: Vec<_> = (0..=n).map(|_| pipe(libc::O_CLOEXEC)).collect();
+                let _ours: Vec<_> = (0..=n).map(|_| pipe()).collect();
                 for round in rounds(250) {
-                    let (reads, writes) = (pipe(libc::O_CLOEXEC).0, pipe(libc::O_CLOEXEC).1);
+                    let (reads, writes) = (pipe().0, pipe().1);
                     let [first, second] =
                         [&reads, &writes].map(|fd| inode(fd.as_raw_fd()).unwrap().to_string());
                     let closes = round % 2 == 0;

@@ -9,12 +9,10 @@
 use super::closures::{Closures, PANICKED};
 use crate::arch::{NSIG, mips};
 use crate::end::abort;
+use crate::kernel_signals::KernelAction;
 use crate::raw::clone_trampoline_syscall;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-
-/// The kernel's struct sigaction has six words or fewer. A larger array would make the compiler call memset(3).
-pub(super) type KernelAction = [usize; 6];
 
 /// The index of the word that holds the handler.
 const HANDLER: usize = if mips() { 1 } else { 0 };

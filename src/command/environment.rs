@@ -31,6 +31,10 @@ impl CommandEnv {
         self.vars.clear();
     }
 
+    pub(super) fn changes(&self) -> CommandEnvs<'_> {
+        CommandEnvs(self.vars.iter())
+    }
+
     pub(super) fn is_cleared(&self) -> bool {
         self.clear
     }
@@ -74,12 +78,6 @@ impl CommandEnv {
 /// variable and its new value, or None if it is removed.
 #[derive(Clone, Debug)]
 pub struct CommandEnvs<'a>(btree_map::Iter<'a, OsString, Option<OsString>>);
-
-impl CommandEnv {
-    pub(super) fn changes(&self) -> CommandEnvs<'_> {
-        CommandEnvs(self.vars.iter())
-    }
-}
 
 impl<'a> Iterator for CommandEnvs<'a> {
     type Item = (&'a OsStr, Option<&'a OsStr>);

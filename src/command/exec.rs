@@ -5,7 +5,6 @@
 use super::child::perform;
 use super::closures::PANICKED;
 use super::fds::Move;
-use super::mask::Mask;
 use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
@@ -28,10 +27,7 @@ impl Request {
         let inherit = [const { &Stdio::inherit() }; 3];
         let plan = Plan::new(self, inherit, Way::InPlace)?;
         let places = Places::take(&plan)?;
-        let mask = Mask::block_all()?;
-        if self.blocked.is_none() {
-            plan.mask.set(mask.0);
-        }
+        let mask = plan.block_signals(self)?;
         let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
             // SAFETY: what the plan has prepared; there is no child to disturb.
             let errno = unsafe { perform(step) };

@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::child::Step;
+use crate::error::argument;
 use crate::{Error, Stage};
-use std::ffi::{OsStr, OsString, c_int, c_long};
+use std::ffi::{OsStr, c_int, c_long};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -18,7 +19,7 @@ pub(super) struct Move {
 impl Move {
     /// The argument of its error.
     pub(super) fn argument(self) -> Option<Box<OsStr>> {
-        Some(OsString::from(format!("{} at {}", self.source, self.target)).into())
+        argument(format_args!("{} at {}", self.source, self.target))
     }
 }
 

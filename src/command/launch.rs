@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use super::child::{Orders, live};
-use super::mask::Mask;
 use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
@@ -74,27 +73,17 @@ impl Request {
         // a closure may change them, too
         let changes_ids = self.uid.is_some() || self.gid.is_some() || sleeps;
         let dumpable = changes_ids.then(Dumpable::watch);
-        let blocked = Mask::block_all();
-        if let (Ok(mask), None) = (&blocked, &self.blocked) {
-            plan.mask.set(mask.0);
-        }
+        let blocked = plan.block_signals(self);
         // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
         // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
         let started = blocked.and_then(|mask| unsafe {
-            let started = start(&args, Stack::Given, live, ptr::from_ref(&orders).cast_mut().cast());
+            let started = start(&args, Stack::InArgs, live, ptr::from_ref(&orders).cast_mut().cast());
             mask.restore();
             started
         });
-        match started {
-            // valgrind makes a fork of it. The word is cleared before a caller that sleeps wakes up.
-            Ok(pid) if sleeps && alive.load(Ordering::Acquire) != 0 => {
-                // SAFETY: a child of ours that nobody has waited for.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-                _ = wait(pid, libc::__WALL);
-                return Err(not_shared());
-            }
-            Ok(_) => wait_for_zero(&alive),
-            Err(_) => {}
+        // the kernel clears the word before it wakes a caller that sleeps
+        if started.is_ok() && !sleeps {
+            wait_for_zero(&alive);
         }
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
         if let Some(dumpable) = dumpable {
@@ -107,6 +96,13 @@ impl Request {
         })?;
         // SAFETY: the kernel has opened it for this call.
         let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        if alive.load(Ordering::Acquire) != 0 {
+            // valgrind makes a fork of a child whose parent sleeps
+            // SAFETY: a child of ours that nobody has waited for.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            _ = wait(pid, libc::__WALL);
+            return Err(not_shared());
+        }
         let mut child = Child::new(pid, pidfd);
         let failed = orders.failed.load(Ordering::Relaxed);
         if failed != usize::MAX || child.pidfd().is_none() {

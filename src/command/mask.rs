@@ -3,9 +3,10 @@
 #![allow(unsafe_code)]
 
 use crate::arch::NSIG;
+use crate::error::argument;
+use crate::kernel_signals::set_mask;
 use crate::{Error, Stage};
-use std::ffi::{OsString, c_int};
-use std::io;
+use std::ffi::c_int;
 use std::ptr;
 
 /// The kernel's set of signals.
@@ -16,9 +17,8 @@ pub(super) fn set_of(signals: &[c_int]) -> Result<Set, Error> {
     let mut words = [0_usize; NSIG / BITS];
     for &signal in signals {
         if !(1..=NSIG as c_int).contains(&signal) {
-            let name = OsString::from(signal.to_string());
             let error = Error::new(Stage::ProgramSignals, libc::EINVAL, "there is no such signal");
-            return Err(error.at(Some(name.into())));
+            return Err(error.at(argument(signal)));
         }
         let bit = signal as usize - 1;
         words[bit / BITS] |= 1 << (bit % BITS);
@@ -38,25 +38,13 @@ impl Mask {
     pub(super) fn block_all() -> Result<Self, Error> {
         let mut before = Set::default();
         // SAFETY: a set, and a place for one.
-        unsafe { sigprocmask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr())? };
+        unsafe { set_mask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr()) }
+            .map_err(|error| Error::from_io(Stage::ProgramSignals, &error))?;
         Ok(Self(before))
     }
 
     pub(super) fn restore(&self) {
         // SAFETY: a set.
-        _ = unsafe { sigprocmask(self.0.as_ptr(), ptr::null_mut()) };
-    }
-}
-
-/// rt_sigprocmask(2) itself.
-///
-/// # Safety
-///
-/// Both are null or of the size of the kernel's set.
-unsafe fn sigprocmask(new: *const u8, old: *mut u8) -> Result<(), Error> {
-    // SAFETY: the caller's promise.
-    match unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, NSIG / 8) } {
-        0 => Ok(()),
-        _ => Err(Error::from_io(Stage::ProgramSignals, &io::Error::last_os_error())),
+        _ = unsafe { set_mask(self.0.as_ptr(), ptr::null_mut()) };
     }
 }

@@ -2,14 +2,15 @@
 
 use super::child::{Step, action, address};
 use super::fds::{self, Move};
-use super::mask::{Set, set_of};
+use super::mask::{Mask, Set, set_of};
 use super::request::Request;
 use super::stdio::{Kind, Stdio};
 use crate::arch::NSIG;
+use crate::error::argument;
 use crate::{Error, Stage};
 use std::any::Any;
 use std::cell::Cell;
-use std::ffi::{CString, OsStr, OsString, c_int, c_long};
+use std::ffi::{OsStr, OsString, c_int, c_long};
 use std::fmt::Debug;
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -44,7 +45,7 @@ pub(super) struct Plan {
     pub(super) cuts_fds: bool,
     /// The signals that are blocked in the program. If none were asked for, the caller's mask is stored here just before
     /// the start.
-    pub(super) mask: Rc<Cell<Set>>,
+    mask: Rc<Cell<Set>>,
     /// The PATH in which the program is looked for, if it has no slash.
     path: Option<OsString>,
     /// Descriptors of the program that only the plan owns.
@@ -123,6 +124,15 @@ impl Plan {
         }
     }
 
+    /// Blocks the calling thread's signals. They are to be restored when the child is there.
+    pub(super) fn block_signals(&self, request: &Request) -> Result<Mask, Error> {
+        let mask = Mask::block_all()?;
+        if request.blocked.is_none() {
+            self.mask.set(mask.0);
+        }
+        Ok(mask)
+    }
+
     fn push(&mut self, stage: Stage, argument: Option<Box<OsStr>>, step: Step) {
         self.steps.push(step);
         self.names.push((stage, argument));
@@ -145,11 +155,10 @@ impl Plan {
         place
     }
 
-    fn keep_string(&mut self, stage: Stage, text: &OsStr) -> Result<c_long, Error> {
-        match CString::new(text.as_bytes()) {
-            Ok(string) => Ok(self.keep(string.into_bytes_with_nul())),
-            Err(_) => Err(Error::new(stage, libc::EINVAL, "there is a NUL byte in it").at(Some(text.into()))),
-        }
+    fn call_with_path(&mut self, stage: Stage, number: c_long, path: &Path) -> Result<(), Error> {
+        let place = self.keep([without_nul(stage, path.as_os_str())?, b"\0"].concat());
+        self.call(stage, Some(path.as_os_str().into()), number, [place, 0, 0, 0]);
+        Ok(())
     }
 
     fn give_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<(), Error> {
@@ -222,13 +231,8 @@ impl Plan {
         }
         // the leader of a new session leads a process group already, and may not leave it
         if let Some(group) = request.process_group.filter(|group| !(request.setsid && *group == 0)) {
-            let name = OsString::from(group.to_string());
-            self.call(
-                Stage::ProcessGroup,
-                Some(name.into()),
-                libc::SYS_setpgid,
-                [0, c_long::from(group), 0, 0],
-            );
+            let arguments = [0, c_long::from(group), 0, 0];
+            self.call(Stage::ProcessGroup, argument(group), libc::SYS_setpgid, arguments);
         }
     }
 
@@ -236,22 +240,18 @@ impl Plan {
         for (resource, soft, hard) in &request.limits {
             // struct rlimit64, on every architecture
             let limits = self.keep(vec![*soft, *hard]);
-            let name = OsString::from(format!("{resource:?}"));
             let arguments = [0, c_long::from(resource.number()), limits, 0];
-            self.call(Stage::Rlimit, Some(name.into()), libc::SYS_prlimit64, arguments);
+            self.call(Stage::Rlimit, argument(format_args!("{resource:?}")), libc::SYS_prlimit64, arguments);
         }
         if let Some(nice) = request.nice {
-            let name = OsString::from(nice.to_string());
             let arguments = [libc::PRIO_PROCESS as c_long, 0, c_long::from(nice), 0];
-            self.call(Stage::Nice, Some(name.into()), libc::SYS_setpriority, arguments);
+            self.call(Stage::Nice, argument(nice), libc::SYS_setpriority, arguments);
         }
         if let Some(cpus) = &request.cpus {
             let name = list(cpus);
             // no kernel is built for so many CPUs
             if cpus.iter().any(|cpu| *cpu > 0xffff) {
-                return Err(
-                    Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(Some(name.into()))
-                );
+                return Err(Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(name));
             }
             // the kernel's set: an array of long
             let bits = usize::BITS as usize;
@@ -261,18 +261,16 @@ impl Plan {
             }
             let size = size_of_val(&*set) as c_long;
             let set = self.keep(set);
-            self.call(Stage::Affinity, Some(name.into()), libc::SYS_sched_setaffinity, [0, size, set, 0]);
+            self.call(Stage::Affinity, name, libc::SYS_sched_setaffinity, [0, size, set, 0]);
         }
         Ok(())
     }
 
     fn change_root(&mut self, request: &Request) -> Result<(), Error> {
         if let Some(root) = &request.root {
-            let place = self.keep_string(Stage::Chroot, root.as_os_str())?;
-            self.call(Stage::Chroot, Some(root.as_os_str().into()), libc::SYS_chroot, [place, 0, 0, 0]);
+            self.call_with_path(Stage::Chroot, libc::SYS_chroot, root)?;
             // or the working directory stays outside of it
-            let place = self.keep_string(Stage::Chdir, OsStr::new("/"))?;
-            self.call(Stage::Chdir, Some(OsStr::new("/").into()), libc::SYS_chdir, [place, 0, 0, 0]);
+            self.call_with_path(Stage::Chdir, libc::SYS_chdir, Path::new("/"))?;
         }
         Ok(())
     }
@@ -281,7 +279,7 @@ impl Plan {
         if let Some(groups) = &request.groups {
             let name = list(groups);
             let arguments = [groups.len() as c_long, self.keep(groups.clone()), 0, 0];
-            self.call(Stage::Groups, Some(name.into()), SETGROUPS, arguments);
+            self.call(Stage::Groups, name, SETGROUPS, arguments);
         } else if request.uid.is_some() {
             // As std: the groups stay if the caller may not drop them.
             let step = Step::Call { number: SETGROUPS, arguments: [0; 6], tolerated: libc::EPERM };
@@ -291,13 +289,12 @@ impl Plan {
             [(Stage::Gid, request.gid, SETRESGID), (Stage::Uid, request.uid, SETRESUID)]
         {
             if let Some(id) = id {
-                let name = OsString::from(id.to_string());
                 // to the kernel it means that nothing is to be changed
                 if id == u32::MAX {
-                    return Err(Error::new(stage, libc::EINVAL, "this is no id").at(Some(name.into())));
+                    return Err(Error::new(stage, libc::EINVAL, "this is no id").at(argument(id)));
                 }
-                let id = id as c_long;
-                self.call(stage, Some(name.into()), number, [id, id, id, 0]);
+                let value = id as c_long;
+                self.call(stage, argument(id), number, [value, value, value, 0]);
             }
         }
         Ok(())
@@ -310,9 +307,8 @@ impl Plan {
         }
         // after the ids, because the kernel clears this signal when they change
         if let Some(signal) = request.parent_death_signal {
-            let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
-            self.call(Stage::ParentDeath, Some(name.into()), libc::SYS_prctl, arguments);
+            self.call(Stage::ParentDeath, argument(signal), libc::SYS_prctl, arguments);
             let parent = match way {
                 Way::Child { .. } => std::process::id(),
                 Way::InPlace => parent_id(),
@@ -323,8 +319,7 @@ impl Plan {
 
     fn change_directory(&mut self, request: &Request) -> Result<(), Error> {
         if let Some(directory) = &request.directory {
-            let place = self.keep_string(Stage::Chdir, directory.as_os_str())?;
-            self.call(Stage::Chdir, Some(directory.as_os_str().into()), libc::SYS_chdir, [place, 0, 0, 0]);
+            self.call_with_path(Stage::Chdir, libc::SYS_chdir, directory)?;
         }
         if let Some(mask) = request.umask {
             // cannot fail: what it returns is the mask before
@@ -342,9 +337,8 @@ impl Plan {
         let ignored = request.ignored.iter().map(|&signal| (signal, libc::SIG_IGN));
         for (signal, handler) in defaults.chain(ignored) {
             let action = self.keep(vec![action(handler)]);
-            let name = OsString::from(signal.to_string());
             let arguments = [c_long::from(signal), action, 0, SIZE];
-            self.call(Stage::ProgramSignals, Some(name.into()), libc::SYS_rt_sigaction, arguments);
+            self.call(Stage::ProgramSignals, argument(signal), libc::SYS_rt_sigaction, arguments);
         }
         if let Some(signals) = &request.blocked {
             self.mask.set(set_of(signals)?);
@@ -399,6 +393,13 @@ fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterato
     path.is_none().then_some([program, b"", b""]).into_iter().chain(in_folders)
 }
 
+fn without_nul(stage: Stage, text: &OsStr) -> Result<&[u8], Error> {
+    if text.as_bytes().contains(&0) {
+        return Err(Error::new(stage, libc::EINVAL, "there is a NUL byte in it").at(Some(text.into())));
+    }
+    Ok(text.as_bytes())
+}
+
 /// Strings for execve(2), in one block.
 #[derive(Default)]
 struct Strings {
@@ -411,11 +412,7 @@ impl Strings {
     fn add(&mut self, parts: &[&OsStr]) -> Result<(), Error> {
         self.starts.push(self.block.len());
         for part in parts {
-            if part.as_bytes().contains(&0) {
-                let error = Error::new(Stage::Exec, libc::EINVAL, "there is a NUL byte in it");
-                return Err(error.at(Some((*part).into())));
-            }
-            self.block.extend_from_slice(part.as_bytes());
+            self.block.extend_from_slice(without_nul(Stage::Exec, part)?);
         }
         self.block.push(0);
         Ok(())
@@ -431,13 +428,12 @@ impl Strings {
 }
 
 /// A list for an error, shortened if it is long.
-fn list<T: Debug>(all: &[T]) -> OsString {
+fn list<T: Debug>(all: &[T]) -> Option<Box<OsStr>> {
     const MOST: usize = 16;
-    match all.get(..MOST) {
+    argument(match all.get(..MOST) {
         Some(first) if all.len() > MOST => format!("{first:?} and {} more", all.len() - MOST),
         _ => format!("{all:?}"),
-    }
-    .into()
+    })
 }
 
 // 32-bit architectures that had 16-bit ids have a second one.
