@@ -299,14 +299,15 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
         let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
         (result == 0).then_some(info)
     };
-    let mut info = ask()?;
+    // To make one answer the kernel looks several times. If the child is reaped between two looks the answer is ESRCH, or
+    // one without a parent. The next one has the status.
+    let mut info = ask().or_else(ask)?;
     let [_pid, _tgid, parent, ..] = info.ids;
-    if info.mask & EXIT == 0 && parent == process::id() {
-        // A child of ours that cannot be waited for is being reaped. POLLHUP comes when it is.
-        poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: 0, revents: 0 }], None).ok()?;
-        info = ask()?;
-    } else if info.mask & EXIT == 0 && parent == 0 {
-        // reaped between the two looks that make one answer
+    if info.mask & EXIT == 0 {
+        if parent == process::id() {
+            // A child of ours that cannot be waited for is being reaped. POLLHUP comes when it is.
+            poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: 0, revents: 0 }], None).ok()?;
+        }
         info = ask()?;
     }
     (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
