@@ -4,8 +4,9 @@
 
 use crate::alone::is_alone;
 use crate::probe::pid_namespace;
-use crate::start::{Stack, no_thread};
+use crate::start::Stack;
 use crate::task::Task;
+use crate::why::no_thread;
 use crate::{Builder, CloneFlags, Error, pending};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -161,12 +161,8 @@ impl Error {
         Self::from_errno(stage, error.raw_os_error().unwrap_or(libc::EIO))
     }
 
-    pub(crate) fn with_hint(self, hint: Option<&'static str>) -> Self {
-        Self { hint: hint.map(Cow::Borrowed), ..self }
-    }
-
-    pub(crate) fn with_words(self, hint: String) -> Self {
-        Self { hint: Some(Cow::Owned(hint)), ..self }
+    pub(crate) fn with_hint(self, hint: Option<impl Into<Cow<'static, str>>>) -> Self {
+        Self { hint: hint.map(Into::into), ..self }
     }
 
     pub(crate) fn at(self, argument: Option<Box<OsStr>>) -> Self {

@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::start::{Stack, explain, start};
+use crate::start::{Stack, start};
+use crate::why::explain;
 use crate::{Builder, Child, CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;

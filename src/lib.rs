@@ -201,6 +201,7 @@ cfg_if::cfg_if! {
         mod spawn;
         mod start;
         mod task;
+        mod why;
 
         pub use builder::Builder;
         pub use call::call;

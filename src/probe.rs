@@ -5,7 +5,8 @@
 
 use crate::end::wait;
 use crate::raw::CloneArgs;
-use crate::start::{OLD_TIME_NAMESPACE, Stack, start};
+use crate::start::{Stack, start};
+use crate::why::OLD_TIME_NAMESPACE;
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -5,8 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::start::{ROOM, Stack, no_thread};
+use crate::start::{ROOM, Stack};
 use crate::task::Task;
+use crate::why::no_thread;
 use crate::{Builder, Error, Stage};
 use std::io;
 use std::mem::MaybeUninit;

@@ -3,9 +3,13 @@
 #![allow(unsafe_code)]
 
 use super::child::Step;
+use super::plan::{NO_NAME, Plan};
+use super::request::Request;
+use super::stdio::{Kind, Stdio};
 use crate::error::argument;
 use crate::{Error, Stage};
 use std::ffi::{OsStr, c_int, c_long};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -23,19 +27,84 @@ impl Move {
     }
 }
 
+impl Plan {
+    pub(super) fn give_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<(), Error> {
+        let mut moves = Vec::new();
+        let mut kept = Vec::new();
+        for (number, default) in defaults.into_iter().enumerate() {
+            let target = number as c_int;
+            // a descriptor of `fd` takes the place of this one
+            if request.fds.iter().any(|(other, _)| *other == target) {
+                continue;
+            }
+            match &request.stdio[number].as_ref().unwrap_or(default).0 {
+                Kind::Inherit => kept.push(Move { source: target, target }),
+                Kind::Standard(source) => moves.push(Move { source: *source, target }),
+                Kind::Fd(fd) => moves.push(Move { source: fd.as_raw_fd(), target }),
+                Kind::Null => {
+                    let opened = OpenOptions::new().read(number == 0).write(number != 0).open("/dev/null");
+                    let fd = opened.map_err(|error| {
+                        Error::from_io(Stage::Stdio, &error).at(Some(OsStr::new("/dev/null").into()))
+                    })?;
+                    moves.push(Move { source: fd.as_raw_fd(), target });
+                    self.fds.push(OwnedFd::from(fd));
+                }
+                Kind::Piped => {
+                    let (reads, writes) = pipe().map_err(|error| Error::from_io(Stage::Stdio, &error))?;
+                    let (ours, theirs) = if number == 0 { (writes, reads) } else { (reads, writes) };
+                    moves.push(Move { source: theirs.as_raw_fd(), target });
+                    self.fds.push(theirs);
+                    self.pipes[number] = Some(ours);
+                }
+            }
+        }
+        for (target, fd) in &request.fds {
+            moves.push(Move { source: fd.as_raw_fd(), target: *target });
+        }
+        let Steps { steps, duplicates, in_the_way } = steps(&mut moves)?;
+        self.fds.extend(duplicates);
+        self.own = in_the_way;
+
+        if self.cuts_fds {
+            let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);
+            const UNSHARE: c_long = 1 << 1;
+            let above = c_long::from(needed) + 1;
+            self.call(
+                Stage::CloseFds,
+                NO_NAME,
+                libc::SYS_close_range,
+                [above, u32::MAX as c_long, UNSHARE, 0],
+            );
+        }
+        for (argument, step) in steps {
+            self.push(Stage::Fd, argument, step);
+        }
+        if request.close_other_fds {
+            const CLOEXEC: c_long = 1 << 2;
+            let targets = moves.iter().chain(&kept).map(|it| it.target);
+            for (first, last) in ranges_between(targets) {
+                let how = if self.cuts_fds { 0 } else { CLOEXEC };
+                self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
+            }
+        }
+        self.moves = moves;
+        Ok(())
+    }
+}
+
 /// The steps that make some moves.
 #[derive(Default)]
-pub(super) struct Steps {
+struct Steps {
     /// Each with the argument for its error.
-    pub(super) steps: Vec<(Option<Box<OsStr>>, Step)>,
-    pub(super) duplicates: Vec<OwnedFd>,
+    steps: Vec<(Option<Box<OsStr>>, Step)>,
+    duplicates: Vec<OwnedFd>,
     /// The numbers of the sources that have a duplicate.
-    pub(super) in_the_way: Vec<RawFd>,
+    in_the_way: Vec<RawFd>,
 }
 
 /// If a source's number is also a target, `moves` gets a duplicate as its source. So the moves can be made in any order, and
 /// dup3(2), which refuses equal numbers, is enough.
-pub(super) fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
+fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
     let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
     // the limit is read only if there is something to move
     let limit = if targets.is_empty() { 0 } else { limit() };
@@ -47,7 +116,7 @@ pub(super) fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
                 ..0 => "no descriptor has a negative number".into(),
                 _ => format!("RLIMIT_NOFILE is {limit}"),
             };
-            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_words(hint));
+            return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_hint(Some(hint)));
         }
         if targets.contains(&it.source) {
             let duplicate = duplicate(it.source, &targets)
@@ -81,7 +150,7 @@ fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
 }
 
 /// The ranges of numbers between and above these.
-pub(super) fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
+fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
     const LAST: c_long = u32::MAX as c_long;
     let mut kept: Vec<RawFd> = targets.collect();
     kept.sort_unstable();
@@ -99,7 +168,7 @@ pub(super) fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_lon
 }
 
 /// `pipe2(2)`: the reading end, then the writing end.
-pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: a place for the two, which are new and ours.
     unsafe {

@@ -126,7 +126,7 @@ impl Request {
     /// With the words of the closure's error, if a closure failed.
     pub(super) fn with_reason(&mut self, error: Error) -> Error {
         match self.closures.error() {
-            Some(reason) if error.stage() == Stage::PreExec => error.with_words(reason.to_string()),
+            Some(reason) if error.stage() == Stage::PreExec => error.with_hint(Some(reason.to_string())),
             _ => error,
         }
     }

@@ -12,14 +12,15 @@ mod environment;
 mod exec;
 mod fds;
 mod launch;
-mod mask;
+mod limits;
 mod plan;
+mod program;
 mod request;
-mod resource;
+mod signals;
 mod stdio;
 
 pub use environment::CommandEnvs;
-pub use resource::Resource;
+pub use limits::Resource;
 pub use stdio::Stdio;
 
 use crate::Child;
@@ -74,17 +75,38 @@ pub struct Command(Request);
 impl Command {
     /// A program without arguments, with the caller's environment, working directory and descriptors 0 to 2. A name without
     /// a slash is looked for in the program's own `PATH`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let command = Command::new("ls");
+    /// assert_eq!(command.get_program(), "ls");
+    /// ```
     pub fn new<S: AsRef<OsStr>>(program: S) -> Self {
         Self(Request::new(program.as_ref()))
     }
 
     /// Adds an argument.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// assert_eq!(Command::new("echo").arg("a b").output()?.stdout, b"a b\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn arg<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
         self.0.arguments.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds arguments.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// assert_eq!(Command::new("echo").args(["a", "b"]).output()?.stdout, b"a b\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn args<I, S>(&mut self, args: I) -> &mut Self
     where
         I: IntoIterator<Item = S>,
@@ -95,18 +117,44 @@ impl Command {
     }
 
     /// Sets `argv[0]`, the name by which the program knows itself. By default it is the program.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let output = Command::new("/bin/sh").arg0("another").args(["-c", "echo $0"]).output()?;
+    /// assert_eq!(output.stdout, b"another\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
         self.0.arguments[0] = arg.as_ref().to_owned();
         self
     }
 
     /// Sets a variable of the program's environment.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let output = command.args(["-c", "echo $LANG"]).env("LANG", "C").output()?;
+    /// assert_eq!(output.stdout, b"C\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn env<K: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, key: K, value: V) -> &mut Self {
         self.0.environment.set(key.as_ref(), value.as_ref());
         self
     }
 
     /// Sets variables of the program's environment.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let output = command.args(["-c", "echo $A$B"]).envs([("A", "1"), ("B", "2")]).output()?;
+    /// assert_eq!(output.stdout, b"12\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn envs<I, K, V>(&mut self, variables: I) -> &mut Self
     where
         I: IntoIterator<Item = (K, V)>,
@@ -120,36 +168,86 @@ impl Command {
     }
 
     /// Removes a variable from the program's environment.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let output = command.args(["-c", "echo ${HOME-none}"]).env_remove("HOME").output()?;
+    /// assert_eq!(output.stdout, b"none\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn env_remove<K: AsRef<OsStr>>(&mut self, key: K) -> &mut Self {
         self.0.environment.remove(key.as_ref());
         self
     }
 
     /// Removes all variables. What `env` set before is removed, too.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let output = Command::new("/usr/bin/env").env_clear().env("A", "1").output()?;
+    /// assert_eq!(output.stdout, b"A=1\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn env_clear(&mut self) -> &mut Self {
         self.0.environment.clear();
         self
     }
 
     /// The program's working directory.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// assert_eq!(Command::new("pwd").current_dir("/").output()?.stdout, b"/\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn current_dir<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.0.directory = Some(directory.as_ref().to_owned());
         self
     }
 
     /// The program's stdin. By default it is the caller's; for [`output`](Self::output) it is `/dev/null`.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    /// use std::fs::File;
+    ///
+    /// let output = Command::new("cat").stdin(File::open("/proc/sys/kernel/ostype")?).output()?;
+    /// assert_eq!(output.stdout, b"Linux\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stdin<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[0] = Some(stdio.into());
         self
     }
 
     /// The program's stdout. By default it is the caller's; for [`output`](Self::output) it is a pipe.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    ///
+    /// let status = Command::new("echo").arg("nobody reads this").stdout(Stdio::null()).status()?;
+    /// assert!(status.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stdout<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[1] = Some(stdio.into());
         self
     }
 
     /// The program's stderr. By default it is the caller's; for [`output`](Self::output) it is a pipe.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("sh");
+    /// let child = command.args(["-c", "echo said >&2"]).stderr(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output()?.stderr, b"said\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stderr<T: Into<Stdio>>(&mut self, stdio: T) -> &mut Self {
         self.0.stdio[2] = Some(stdio.into());
         self
@@ -208,6 +306,15 @@ impl Command {
     }
 
     /// The program's process group, setpgid(2). 0 makes a new one, with the program's pid as its number.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let script = "read pid comm state parent group rest </proc/$$/stat; test $group = $$";
+    /// assert!(command.args(["-c", script]).process_group(0).status()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.0.process_group = Some(group);
         self
@@ -229,12 +336,28 @@ impl Command {
     }
 
     /// The program's nice value, -20 to 19: setpriority(2). Values below the caller's take `CAP_SYS_NICE`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// assert_eq!(Command::new("nice").nice(19).output()?.stdout, b"19\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn nice(&mut self, nice: i32) -> &mut Self {
         self.0.nice = Some(nice);
         self
     }
 
     /// The CPUs that the program may run on, from 0: sched_setaffinity(2). None of them is an error, `EINVAL`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// match Command::new("nproc").affinity([0]).output() {
+    ///     Ok(output) => assert_eq!(output.stdout, b"1\n"),
+    ///     Err(error) => println!("{error}"), // if this program may not use the first CPU
+    /// }
+    /// ```
     pub fn affinity<I: IntoIterator<Item = usize>>(&mut self, cpus: I) -> &mut Self {
         self.0.cpus = Some(cpus.into_iter().collect());
         self
@@ -242,6 +365,16 @@ impl Command {
 
     /// The program's root directory, chroot(2), which takes `CAP_SYS_CHROOT`. The working directory is then `/` of that root,
     /// unless another one is asked for.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("/bin/pwd");
+    /// match command.chroot("/").output() {
+    ///     Ok(output) => assert_eq!(output.stdout, b"/\n"),
+    ///     Err(error) => println!("{error}"), // without privileges `chroot "/": Operation not permitted`
+    /// }
+    /// ```
     pub fn chroot<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.0.root = Some(directory.as_ref().to_owned());
         self.0.directory.get_or_insert_with(|| "/".into());
@@ -249,12 +382,30 @@ impl Command {
     }
 
     /// The program's supplementary groups, setgroups(2), which takes `CAP_SETGID`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// match Command::new("id").arg("-G").groups(&[7]).gid(6).output() {
+    ///     Ok(output) => assert_eq!(output.stdout, b"6 7\n"),
+    ///     Err(error) => println!("{error}"), // without privileges `groups [7]: Operation not permitted`
+    /// }
+    /// ```
     pub fn groups(&mut self, groups: &[u32]) -> &mut Self {
         self.0.groups = Some(groups.to_owned());
         self
     }
 
     /// The program's gid: real, effective and saved, setresgid(2). `u32::MAX` is an error, because it is no id.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// match Command::new("id").arg("-g").gid(6).output() {
+    ///     Ok(output) => assert_eq!(output.stdout, b"6\n"),
+    ///     Err(error) => println!("{error}"), // without privileges `setresgid 6: Operation not permitted`
+    /// }
+    /// ```
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.0.gid = Some(id);
         self
@@ -277,6 +428,15 @@ impl Command {
     }
 
     /// Whether the program can no longer gain privileges by execve(2): prctl(2) `PR_SET_NO_NEW_PRIVS`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("grep");
+    /// command.args(["NoNewPrivs", "/proc/self/status"]).no_new_privs(true);
+    /// assert_eq!(command.output()?.stdout, b"NoNewPrivs:\t1\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn no_new_privs(&mut self, set: bool) -> &mut Self {
         self.0.no_new_privs = set;
         self
@@ -284,6 +444,18 @@ impl Command {
 
     /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`. The kernel
     /// clears it when a program with privileges is executed.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    /// use std::os::unix::process::ExitStatusExt;
+    /// use std::thread;
+    ///
+    /// let start = || Command::new("sleep").arg("100").parent_death_signal(libc::SIGTERM).spawn();
+    /// let mut child = thread::spawn(start).join().unwrap()?;
+    /// // the thread has ended
+    /// assert_eq!(child.wait()?.signal(), Some(libc::SIGTERM));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn parent_death_signal(&mut self, signal: i32) -> &mut Self {
         self.0.parent_death_signal = Some(signal);
         self
@@ -303,6 +475,16 @@ impl Command {
     }
 
     /// The signals that are blocked in the program, and no others. By default it is what the caller blocks.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let script = "kill -TERM $$; echo still here";
+    /// let output = command.args(["-c", script]).block_signals(&[libc::SIGTERM]).output()?;
+    /// assert_eq!(output.stdout, b"still here\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn block_signals(&mut self, signals: &[i32]) -> &mut Self {
         self.0.blocked = Some(signals.to_owned());
         self
@@ -310,12 +492,32 @@ impl Command {
 
     /// Sets signals to their default action, also if the caller ignores them. `SIGPIPE` always is, as with std. A signal that
     /// is to be [ignored](Self::ignore_signals), too, is ignored.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "kill -HUP $$"]).default_signals(&[libc::SIGHUP]);
+    /// assert_eq!(command.status()?.signal(), Some(libc::SIGHUP));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn default_signals(&mut self, signals: &[i32]) -> &mut Self {
         self.0.defaults.extend(signals);
         self
     }
 
     /// Signals that the program ignores.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let script = "kill -TERM $$; echo still here";
+    /// let output = command.args(["-c", script]).ignore_signals(&[libc::SIGTERM]).output()?;
+    /// assert_eq!(output.stdout, b"still here\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ignore_signals(&mut self, signals: &[i32]) -> &mut Self {
         self.0.ignored.extend(signals);
         self
@@ -356,6 +558,15 @@ impl Command {
     }
 
     /// Makes a [`Child`] without a pidfd. A pidfd needs Linux 5.2 and one file descriptor.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut child = Command::new("true").without_pidfd().spawn()?;
+    /// assert!(child.pidfd().is_none());
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn without_pidfd(&mut self) -> &mut Self {
         self.0.pidfd = false;
         self
@@ -366,6 +577,15 @@ impl Command {
     /// # Errors
     ///
     /// Of the parts of the start, the first one that failed. The child is gone then, and the caller gets no `SIGCHLD`.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("0.01").spawn()?;
+    /// println!("{} runs", child.id());
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
         self.0.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
     }
@@ -443,12 +663,27 @@ impl Command {
     }
 
     /// Whether the program gets nothing of the caller's environment.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    ///
+    /// assert!(!Command::new("env").get_env_clear());
+    /// assert!(Command::new("env").env_clear().get_env_clear());
+    /// ```
     #[must_use]
     pub fn get_env_clear(&self) -> bool {
         self.0.environment.is_cleared()
     }
 
     /// The working directory, if it is not the caller's.
+    ///
+    /// ```
+    /// use clone_trampoline::Command;
+    /// use std::path::Path;
+    ///
+    /// assert_eq!(Command::new("ls").get_current_dir(), None);
+    /// assert_eq!(Command::new("ls").current_dir("/").get_current_dir(), Some(Path::new("/")));
+    /// ```
     #[must_use]
     pub fn get_current_dir(&self) -> Option<&Path> {
         self.0.directory.as_deref()

@@ -1,23 +1,20 @@
 //! What was asked for, as a list of the child's steps.
 
-use super::child::{Step, action, address};
-use super::fds::{self, Move};
-use super::mask::{Mask, Set, set_of};
+use super::child::{Step, address};
+use super::fds::Move;
 use super::request::Request;
-use super::stdio::{Kind, Stdio};
-use crate::arch::NSIG;
+use super::signals::Set;
+use super::stdio::Stdio;
 use crate::error::argument;
 use crate::{Error, Stage};
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString, c_int, c_long};
 use std::fmt::Debug;
-use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
 use std::path::Path;
-use std::ptr;
 use std::rc::Rc;
 
 /// Who performs the steps.
@@ -45,16 +42,16 @@ pub(super) struct Plan {
     pub(super) cuts_fds: bool,
     /// The signals that are blocked in the program. If none were asked for, the caller's mask is stored here just before
     /// the start.
-    mask: Rc<Cell<Set>>,
+    pub(super) mask: Rc<Cell<Set>>,
     /// The PATH in which the program is looked for, if it has no slash.
-    path: Option<OsString>,
+    pub(super) path: Option<OsString>,
     /// Descriptors of the program that only the plan owns.
-    fds: Vec<OwnedFd>,
+    pub(super) fds: Vec<OwnedFd>,
     /// What the steps point to.
     kept: Vec<Box<dyn Any>>,
 }
 
-const NO_NAME: Option<Box<OsStr>> = None;
+pub(super) const NO_NAME: Option<Box<OsStr>> = None;
 
 impl Plan {
     pub(super) fn new(request: &mut Request, defaults: [&Stdio; 3], way: Way) -> Result<Self, Error> {
@@ -104,41 +101,17 @@ impl Plan {
             (Stage::Exec, libc::EAGAIN) => {
                 error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
             }
-            (Stage::Exec, libc::ENOENT) => {
-                let directory = request.directory.as_deref().unwrap_or(Path::new(""));
-                let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
-                // only if this process sees the same root
-                if request.root.is_none()
-                    && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file())
-                {
-                    error.with_hint(Some(
-                        "it is there, but not the interpreter that its `#!` line or its ELF header names",
-                    ))
-                } else if let Some(path) = &self.path {
-                    error.with_words(format!("not found in PATH={}", path.to_string_lossy()))
-                } else {
-                    error
-                }
-            }
+            (Stage::Exec, libc::ENOENT) => error.with_hint(self.why_not_found(request)),
             _ => error,
         }
     }
 
-    /// Blocks the calling thread's signals. They are to be restored when the child is there.
-    pub(super) fn block_signals(&self, request: &Request) -> Result<Mask, Error> {
-        let mask = Mask::block_all()?;
-        if request.blocked.is_none() {
-            self.mask.set(mask.0);
-        }
-        Ok(mask)
-    }
-
-    fn push(&mut self, stage: Stage, argument: Option<Box<OsStr>>, step: Step) {
+    pub(super) fn push(&mut self, stage: Stage, argument: Option<Box<OsStr>>, step: Step) {
         self.steps.push(step);
         self.names.push((stage, argument));
     }
 
-    fn call(
+    pub(super) fn call(
         &mut self,
         stage: Stage,
         argument: Option<Box<OsStr>>,
@@ -149,7 +122,7 @@ impl Plan {
     }
 
     /// Values that live as long as the steps; their address.
-    fn keep<T: 'static>(&mut self, values: Vec<T>) -> c_long {
+    pub(super) fn keep<T: 'static>(&mut self, values: Vec<T>) -> c_long {
         let place = address(values.as_ptr());
         self.kept.push(Box::new(values));
         place
@@ -158,70 +131,6 @@ impl Plan {
     fn call_with_path(&mut self, stage: Stage, number: c_long, path: &Path) -> Result<(), Error> {
         let place = self.keep([without_nul(stage, path.as_os_str())?, b"\0"].concat());
         self.call(stage, Some(path.as_os_str().into()), number, [place, 0, 0, 0]);
-        Ok(())
-    }
-
-    fn give_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<(), Error> {
-        let mut moves = Vec::new();
-        let mut kept = Vec::new();
-        for (number, default) in defaults.into_iter().enumerate() {
-            let target = number as c_int;
-            // a descriptor of `fd` takes the place of this one
-            if request.fds.iter().any(|(other, _)| *other == target) {
-                continue;
-            }
-            match &request.stdio[number].as_ref().unwrap_or(default).0 {
-                Kind::Inherit => kept.push(Move { source: target, target }),
-                Kind::Standard(source) => moves.push(Move { source: *source, target }),
-                Kind::Fd(fd) => moves.push(Move { source: fd.as_raw_fd(), target }),
-                Kind::Null => {
-                    let opened = OpenOptions::new().read(number == 0).write(number != 0).open("/dev/null");
-                    let fd = opened.map_err(|error| {
-                        Error::from_io(Stage::Stdio, &error).at(Some(OsStr::new("/dev/null").into()))
-                    })?;
-                    moves.push(Move { source: fd.as_raw_fd(), target });
-                    self.fds.push(OwnedFd::from(fd));
-                }
-                Kind::Piped => {
-                    let (reads, writes) =
-                        fds::pipe().map_err(|error| Error::from_io(Stage::Stdio, &error))?;
-                    let (ours, theirs) = if number == 0 { (writes, reads) } else { (reads, writes) };
-                    moves.push(Move { source: theirs.as_raw_fd(), target });
-                    self.fds.push(theirs);
-                    self.pipes[number] = Some(ours);
-                }
-            }
-        }
-        for (target, fd) in &request.fds {
-            moves.push(Move { source: fd.as_raw_fd(), target: *target });
-        }
-        let fds::Steps { steps, duplicates, in_the_way } = fds::steps(&mut moves)?;
-        self.fds.extend(duplicates);
-        self.own = in_the_way;
-
-        if self.cuts_fds {
-            let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);
-            const UNSHARE: c_long = 1 << 1;
-            let above = c_long::from(needed) + 1;
-            self.call(
-                Stage::CloseFds,
-                NO_NAME,
-                libc::SYS_close_range,
-                [above, u32::MAX as c_long, UNSHARE, 0],
-            );
-        }
-        for (argument, step) in steps {
-            self.push(Stage::Fd, argument, step);
-        }
-        if request.close_other_fds {
-            const CLOEXEC: c_long = 1 << 2;
-            let targets = moves.iter().chain(&kept).map(|it| it.target);
-            for (first, last) in fds::ranges_between(targets) {
-                let how = if self.cuts_fds { 0 } else { CLOEXEC };
-                self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
-            }
-        }
-        self.moves = moves;
         Ok(())
     }
 
@@ -234,36 +143,6 @@ impl Plan {
             let arguments = [0, c_long::from(group), 0, 0];
             self.call(Stage::ProcessGroup, argument(group), libc::SYS_setpgid, arguments);
         }
-    }
-
-    fn limit(&mut self, request: &Request) -> Result<(), Error> {
-        for (resource, soft, hard) in &request.limits {
-            // struct rlimit64, on every architecture
-            let limits = self.keep(vec![*soft, *hard]);
-            let arguments = [0, c_long::from(resource.number()), limits, 0];
-            self.call(Stage::Rlimit, argument(format_args!("{resource:?}")), libc::SYS_prlimit64, arguments);
-        }
-        if let Some(nice) = request.nice {
-            let arguments = [libc::PRIO_PROCESS as c_long, 0, c_long::from(nice), 0];
-            self.call(Stage::Nice, argument(nice), libc::SYS_setpriority, arguments);
-        }
-        if let Some(cpus) = &request.cpus {
-            let name = list(cpus);
-            // no kernel is built for so many CPUs
-            if cpus.iter().any(|cpu| *cpu > 0xffff) {
-                return Err(Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(name));
-            }
-            // the kernel's set: an array of long
-            let bits = usize::BITS as usize;
-            let mut set = vec![0_usize; cpus.iter().max().map_or(1, |cpu| cpu / bits + 1)];
-            for cpu in cpus {
-                set[cpu / bits] |= 1 << (cpu % bits);
-            }
-            let size = size_of_val(&*set) as c_long;
-            let set = self.keep(set);
-            self.call(Stage::Affinity, name, libc::SYS_sched_setaffinity, [0, size, set, 0]);
-        }
-        Ok(())
     }
 
     fn change_root(&mut self, request: &Request) -> Result<(), Error> {
@@ -327,108 +206,17 @@ impl Plan {
         }
         Ok(())
     }
-
-    fn set_signals(&mut self, request: &Request, way: Way) -> Result<(), Error> {
-        const SIZE: c_long = (NSIG / 8) as c_long;
-        if way == (Way::Child { resets: true }) {
-            self.push(Stage::ProgramSignals, NO_NAME, Step::ResetHandlers);
-        }
-        let defaults = request.defaults.iter().chain(&[libc::SIGPIPE]).map(|&signal| (signal, libc::SIG_DFL));
-        let ignored = request.ignored.iter().map(|&signal| (signal, libc::SIG_IGN));
-        for (signal, handler) in defaults.chain(ignored) {
-            let action = self.keep(vec![action(handler)]);
-            let arguments = [c_long::from(signal), action, 0, SIZE];
-            self.call(Stage::ProgramSignals, argument(signal), libc::SYS_rt_sigaction, arguments);
-        }
-        if let Some(signals) = &request.blocked {
-            self.mask.set(set_of(signals)?);
-        }
-        let arguments = [c_long::from(libc::SIG_SETMASK), address(self.mask.as_ptr()), 0, SIZE];
-        self.call(Stage::ProgramSignals, NO_NAME, libc::SYS_rt_sigprocmask, arguments);
-        Ok(())
-    }
-
-    fn execute(&mut self, request: &Request) -> Result<(), Error> {
-        let mut strings = Strings::default();
-        for argument in &request.arguments {
-            strings.add(&[argument])?;
-        }
-        let arguments = strings.keep(self);
-
-        let mut strings = Strings::default();
-        let mut path = None;
-        for (key, value) in request.environment.variables() {
-            strings.add(&[&key, OsStr::new("="), &value])?;
-            if key == "PATH" {
-                path = Some(value);
-            }
-        }
-        let environment = strings.keep(self);
-
-        if !request.program.as_bytes().contains(&b'/') {
-            self.path = Some(path.unwrap_or_else(|| OsString::from("/bin:/usr/bin")));
-        }
-        let mut strings = Strings::default();
-        for parts in candidates(request, self.path.as_deref()) {
-            strings.add(&parts.map(OsStr::from_bytes))?;
-        }
-        let candidates = strings.keep(self);
-        let step = Step::Execute { candidates, arguments, environment };
-        self.push(Stage::Exec, Some(request.program.as_os_str().into()), step);
-        Ok(())
-    }
 }
 
-/// The files that may be the program, in parts. Without a `PATH` it is itself.
-fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterator<Item = [&'a [u8]; 3]> {
-    let program = request.program.as_bytes();
-    let path = path.map(OsStrExt::as_bytes);
-    let folders = path.into_iter().flat_map(|path| path.split(|byte| *byte == b':'));
-    // As execvp(3): a folder with too long a name is passed over, and an empty name is never found.
-    let folders = folders.filter(|folder| folder.len() < libc::PATH_MAX as usize && !program.is_empty());
-    let in_folders = folders.map(move |folder| {
-        let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
-        [folder, slash, program]
-    });
-    path.is_none().then_some([program, b"", b""]).into_iter().chain(in_folders)
-}
-
-fn without_nul(stage: Stage, text: &OsStr) -> Result<&[u8], Error> {
+pub(super) fn without_nul(stage: Stage, text: &OsStr) -> Result<&[u8], Error> {
     if text.as_bytes().contains(&0) {
         return Err(Error::new(stage, libc::EINVAL, "there is a NUL byte in it").at(Some(text.into())));
     }
     Ok(text.as_bytes())
 }
 
-/// Strings for execve(2), in one block.
-#[derive(Default)]
-struct Strings {
-    block: Vec<u8>,
-    starts: Vec<usize>,
-}
-
-impl Strings {
-    /// Adds the parts as one.
-    fn add(&mut self, parts: &[&OsStr]) -> Result<(), Error> {
-        self.starts.push(self.block.len());
-        for part in parts {
-            self.block.extend_from_slice(without_nul(Stage::Exec, part)?);
-        }
-        self.block.push(0);
-        Ok(())
-    }
-
-    /// Their addresses, and null.
-    fn keep(self, plan: &mut Plan) -> *const c_long {
-        let block = plan.keep(self.block);
-        let addresses =
-            self.starts.iter().map(|start| block.wrapping_add(*start as c_long)).chain([0]).collect();
-        ptr::with_exposed_provenance(plan.keep::<c_long>(addresses) as usize)
-    }
-}
-
 /// A list for an error, shortened if it is long.
-fn list<T: Debug>(all: &[T]) -> Option<Box<OsStr>> {
+pub(super) fn list<T: Debug>(all: &[T]) -> Option<Box<OsStr>> {
     const MOST: usize = 16;
     argument(match all.get(..MOST) {
         Some(first) if all.len() > MOST => format!("{first:?} and {} more", all.len() - MOST),

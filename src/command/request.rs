@@ -2,7 +2,7 @@
 
 use super::closures::Closures;
 use super::environment::CommandEnv;
-use super::resource::Resource;
+use super::limits::Resource;
 use super::stdio::Stdio;
 use std::ffi::{OsStr, OsString, c_int};
 use std::fmt;

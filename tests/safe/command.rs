@@ -350,16 +350,22 @@ fn signals_are_as_asked_for() {
 
 #[test]
 fn ignored_signals_are_as_asked_for() {
-    let said = says(
-        "command::ignored_signals_are_as_asked_for",
-        |command| {
-            _ = command.ignore_signals(&[libc::SIGUSR1, libc::SIGUSR2]).default_signals(&[libc::SIGHUP])
-        },
-        || status("SigIgn:"),
-    );
-    let ignored = u128::from_str_radix(&said, 16).unwrap();
-    let is = |signal: i32| ignored >> (signal - 1) & 1 == 1;
-    assert!(is(libc::SIGUSR1) && is(libc::SIGUSR2) && !is(libc::SIGHUP), "{said}");
+    let test = "command::ignored_signals_are_as_asked_for";
+    say(|| status("SigIgn:"));
+    passes(test, "program", || {
+        // SAFETY: no handler.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        let ignored = |prepare: fn(&mut Command)| {
+            let set = u128::from_str_radix(&said(test, prepare), 16).unwrap();
+            [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2].map(|signal| set >> (signal - 1) & 1 == 1)
+        };
+        assert_eq!(ignored(|_| ()), [true, false, false]);
+        assert_eq!(ignored(|command| _ = command.default_signals(&[libc::SIGHUP])), [false, false, false]);
+        let both = |command: &mut Command| {
+            _ = command.ignore_signals(&[libc::SIGUSR1, libc::SIGUSR2]).default_signals(&[libc::SIGUSR1])
+        };
+        assert_eq!(ignored(both), [true, true, true]);
+    });
 }
 
 /// A Rust program ignores SIGPIPE from its start, so this takes cat(1).
@@ -406,12 +412,14 @@ fn exec_takes_the_place_of_this_program() {
     }
 }
 
-/// What is open in this program, by number, and the signals that it has blocked.
-fn open_and_blocked() -> (Vec<(OsString, Option<PathBuf>)>, String) {
+/// What is open in this program, by number, with its flags, and the signals that it has blocked.
+fn open_and_blocked() -> (Vec<(OsString, Option<PathBuf>, i32)>, String) {
     let what = |fd: OsString| {
         let path = fs::read_link(PathBuf::from("/proc/self/fd").join(&fd)).ok();
+        // SAFETY: no pointers.
+        let flags = unsafe { libc::fcntl(fd.to_str().unwrap().parse().unwrap(), libc::F_GETFD) };
         // the look itself is a descriptor as well
-        (fd, path.filter(|path| !path.starts_with("/proc")))
+        (fd, path.filter(|path| !path.starts_with("/proc")), flags)
     };
     (descriptors().into_iter().map(what).collect(), status("SigBlk:"))
 }
@@ -434,6 +442,10 @@ fn an_exec_that_fails_gives_descriptors_back() {
             command.fd(number, File::open("/dev/zero").unwrap());
         }
         command.close_other_fds(true).block_signals(&[libc::SIGUSR1]);
+        // what `close_other_fds` leaves behind
+        const CLOEXEC: libc::c_uint = 1 << 2;
+        // SAFETY: no pointers.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC) }, 0);
         let before = open_and_blocked();
         for _ in 0..3 {
             let error = command.exec();
@@ -568,6 +580,18 @@ fn limits_and_nice_are_the_programs() {
 }
 
 #[test]
+fn the_cpus_are_the_programs() {
+    let list = || status("Cpus_allowed_list:");
+    say(list);
+    let test = "command::the_cpus_are_the_programs";
+    // the last one of ours: `0-3,6` or `5`
+    let ours = list();
+    let last = ours.trim_end_matches(">>").rsplit(['<', ',', '-']).next().unwrap().to_owned();
+    assert_eq!(said(test, |command| _ = command.affinity([last.parse().unwrap()])), last);
+    assert_eq!(list(), ours);
+}
+
+#[test]
 fn a_process_group_is_new() {
     let group = says(
         "command::a_process_group_is_new",
@@ -608,6 +632,23 @@ fn ids_and_groups_are_the_programs_and_the_caller_stays_dumpable() {
     });
     assert_eq!(said, "65533 65533 65533 65533; 65532 65532 65532 65532; 65530 65531");
     assert_eq!(dumpable(), before);
+}
+
+/// As with std, who has a uid of its own has none of the caller's groups.
+#[test]
+fn a_uid_alone_drops_the_groups() {
+    say(|| status("Groups:"));
+    if !common::can_give_up_root() {
+        return skip("takes CAP_SETUID and CAP_SETGID");
+    }
+    let test = "command::a_uid_alone_drops_the_groups";
+    passes(test, "program", || {
+        let groups = [65_531, 65_530];
+        // SAFETY: a list of groups.
+        common::ok(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) });
+        assert_eq!(said(test, |_| ()), "65530 65531");
+        assert_eq!(said(test, |command| _ = command.uid(65_533)), "");
+    });
 }
 
 #[test]

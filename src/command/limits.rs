@@ -1,6 +1,10 @@
-//! What setrlimit(2) limits.
+//! How much of the machine a program may use.
 
-use std::ffi::c_int;
+use super::plan::{Plan, list};
+use super::request::Request;
+use crate::error::argument;
+use crate::{Error, Stage};
+use std::ffi::{c_int, c_long};
 
 /// What [`Command::rlimit`](crate::Command::rlimit) limits. setrlimit(2) describes each under the name of its constant.
 ///
@@ -48,7 +52,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    pub(super) const fn number(self) -> c_int {
+    const fn number(self) -> c_int {
         (match self {
             Self::AddressSpace => libc::RLIMIT_AS,
             Self::Core => libc::RLIMIT_CORE,
@@ -66,5 +70,37 @@ impl Resource {
             Self::PendingSignals => libc::RLIMIT_SIGPENDING,
             Self::Stack => libc::RLIMIT_STACK,
         }) as c_int
+    }
+}
+
+impl Plan {
+    pub(super) fn limit(&mut self, request: &Request) -> Result<(), Error> {
+        for (resource, soft, hard) in &request.limits {
+            // struct rlimit64, on every architecture
+            let limits = self.keep(vec![*soft, *hard]);
+            let arguments = [0, c_long::from(resource.number()), limits, 0];
+            self.call(Stage::Rlimit, argument(format_args!("{resource:?}")), libc::SYS_prlimit64, arguments);
+        }
+        if let Some(nice) = request.nice {
+            let arguments = [libc::PRIO_PROCESS as c_long, 0, c_long::from(nice), 0];
+            self.call(Stage::Nice, argument(nice), libc::SYS_setpriority, arguments);
+        }
+        if let Some(cpus) = &request.cpus {
+            let name = list(cpus);
+            // no kernel is built for so many CPUs
+            if cpus.iter().any(|cpu| *cpu > 0xffff) {
+                return Err(Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(name));
+            }
+            // the kernel's set: an array of long
+            let bits = usize::BITS as usize;
+            let mut set = vec![0_usize; cpus.iter().max().map_or(1, |cpu| cpu / bits + 1)];
+            for cpu in cpus {
+                set[cpu / bits] |= 1 << (cpu % bits);
+            }
+            let size = size_of_val(&*set) as c_long;
+            let set = self.keep(set);
+            self.call(Stage::Affinity, name, libc::SYS_sched_setaffinity, [0, size, set, 0]);
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,97 @@
+//! The program, and the strings that it gets.
+
+use super::child::Step;
+use super::plan::{Plan, without_nul};
+use super::request::Request;
+use crate::{Error, Stage};
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString, c_long};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+impl Plan {
+    pub(super) fn execute(&mut self, request: &Request) -> Result<(), Error> {
+        let mut strings = Strings::default();
+        for argument in &request.arguments {
+            strings.add(&[argument])?;
+        }
+        let arguments = strings.keep(self);
+
+        let mut strings = Strings::default();
+        let mut path = None;
+        for (key, value) in request.environment.variables() {
+            strings.add(&[&key, OsStr::new("="), &value])?;
+            if key == "PATH" {
+                path = Some(value);
+            }
+        }
+        let environment = strings.keep(self);
+
+        if !request.program.as_bytes().contains(&b'/') {
+            self.path = Some(path.unwrap_or_else(|| OsString::from("/bin:/usr/bin")));
+        }
+        let mut strings = Strings::default();
+        for parts in candidates(request, self.path.as_deref()) {
+            strings.add(&parts.map(OsStr::from_bytes))?;
+        }
+        let candidates = strings.keep(self);
+        let step = Step::Execute { candidates, arguments, environment };
+        self.push(Stage::Exec, Some(request.program.as_os_str().into()), step);
+        Ok(())
+    }
+
+    /// What ENOENT of execve(2) means.
+    pub(super) fn why_not_found(&self, request: &Request) -> Option<Cow<'static, str>> {
+        let directory = request.directory.as_deref().unwrap_or(Path::new(""));
+        let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
+        // only if this process sees the same root
+        if request.root.is_none() && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file()) {
+            return Some(
+                "it is there, but not the interpreter that its `#!` line or its ELF header names".into(),
+            );
+        }
+        self.path.as_ref().map(|path| format!("not found in PATH={}", path.to_string_lossy()).into())
+    }
+}
+
+/// The files that may be the program, in parts. Without a `PATH` it is itself.
+fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterator<Item = [&'a [u8]; 3]> {
+    let program = request.program.as_bytes();
+    let path = path.map(OsStrExt::as_bytes);
+    let folders = path.into_iter().flat_map(|path| path.split(|byte| *byte == b':'));
+    // As execvp(3): a folder with too long a name is passed over, and an empty name is never found.
+    let folders = folders.filter(|folder| folder.len() < libc::PATH_MAX as usize && !program.is_empty());
+    let in_folders = folders.map(move |folder| {
+        let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+        [folder, slash, program]
+    });
+    path.is_none().then_some([program, b"", b""]).into_iter().chain(in_folders)
+}
+
+/// Strings for execve(2), in one block.
+#[derive(Default)]
+struct Strings {
+    block: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// Adds the parts as one.
+    fn add(&mut self, parts: &[&OsStr]) -> Result<(), Error> {
+        self.starts.push(self.block.len());
+        for part in parts {
+            self.block.extend_from_slice(without_nul(Stage::Exec, part)?);
+        }
+        self.block.push(0);
+        Ok(())
+    }
+
+    /// Their addresses, and null.
+    fn keep(self, plan: &mut Plan) -> *const c_long {
+        let block = plan.keep(self.block);
+        let addresses =
+            self.starts.iter().map(|start| block.wrapping_add(*start as c_long)).chain([0]).collect();
+        ptr::with_exposed_provenance(plan.keep::<c_long>(addresses) as usize)
+    }
+}
