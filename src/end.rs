@@ -48,9 +48,14 @@ pub(crate) fn wait(pid: libc::pid_t, options: c_int) -> io::Result<Option<ExitSt
 /// program looks up in its TLS, is behind us: `Task::new` has made one.
 pub(crate) fn wait_for_zero(word: &AtomicU32) {
     while word.load(Ordering::Acquire) != 0 {
-        // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, ptr::null::<u8>()) };
+        sleep_while(word, 1);
     }
+}
+
+/// Sleeps until the word has another value, and now and then wakes without a cause.
+pub(crate) fn sleep_while(word: &AtomicU32, value: u32) {
+    // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, ptr::null::<u8>()) };
 }
 
 /// Sleeps between two looks at what cannot be waited for: shortly at first, then longer, 5 ms at most.

@@ -45,6 +45,16 @@ pub enum Stage {
     UidMap,
     /// Writing `/proc/PID/gid_map`.
     GidMap,
+    /// setns(2).
+    JoinNamespace,
+    /// mount(2) with `MS_PRIVATE`.
+    PrivateMounts,
+    /// sethostname(2).
+    Hostname,
+    /// mount(2), mount_setattr(2), or making the directory for them.
+    Mount,
+    /// pivot_root(2), and what goes with it.
+    PivotRoot,
     /// Making the pipes of a [`Command`](crate::Command), or opening `/dev/null`.
     Stdio,
     /// Closing the descriptors that a program is not given, close_range(2).
@@ -55,12 +65,18 @@ pub enum Stage {
     Session,
     /// setpgid(2).
     ProcessGroup,
+    /// ioctl_tty(2) `TIOCSCTTY`.
+    ControllingTerminal,
+    /// ioctl_tty(2) `TIOCSPGRP`, as tcsetpgrp(3).
+    Foreground,
     /// setrlimit(2).
     Rlimit,
     /// setpriority(2).
     Nice,
     /// sched_setaffinity(2).
     Affinity,
+    /// Writing `/proc/self/oom_score_adj`.
+    OomScoreAdj,
     /// chroot(2).
     Chroot,
     /// setgroups(2).
@@ -69,6 +85,8 @@ pub enum Stage {
     Gid,
     /// setresuid(2).
     Uid,
+    /// capset(2), and the calls of prctl(2) for the bounding and the ambient set.
+    Capabilities,
     /// prctl(2) `PR_SET_NO_NEW_PRIVS`.
     NoNewPrivs,
     /// chdir(2).
@@ -79,6 +97,10 @@ pub enum Stage {
     PreExec,
     /// Setting the program's signal mask and the signals that it ignores.
     ProgramSignals,
+    /// landlock_restrict_self(2).
+    Landlock,
+    /// seccomp(2).
+    Seccomp,
     /// execve(2).
     Exec,
 }
@@ -100,23 +122,34 @@ impl fmt::Display for Stage {
             Stage::Setgroups => "setgroups",
             Stage::UidMap => "uid_map",
             Stage::GidMap => "gid_map",
+            Stage::JoinNamespace => "setns",
+            Stage::PrivateMounts => "private_mounts",
+            Stage::Hostname => "hostname",
+            Stage::Mount => "mount",
+            Stage::PivotRoot => "pivot_root",
             Stage::Stdio => "stdio",
             Stage::CloseFds => "close_other_fds",
             Stage::Fd => "fd",
             Stage::Session => "setsid",
             Stage::ProcessGroup => "setpgid",
+            Stage::ControllingTerminal => "controlling_terminal",
+            Stage::Foreground => "foreground",
             Stage::Rlimit => "setrlimit",
             Stage::Nice => "nice",
             Stage::Affinity => "affinity",
+            Stage::OomScoreAdj => "oom_score_adj",
             Stage::Chroot => "chroot",
             Stage::Groups => "groups",
             Stage::Gid => "setresgid",
             Stage::Uid => "setresuid",
+            Stage::Capabilities => "capabilities",
             Stage::NoNewPrivs => "no_new_privs",
             Stage::Chdir => "chdir",
             Stage::Umask => "umask",
             Stage::PreExec => "pre_exec",
             Stage::ProgramSignals => "signals of the program",
+            Stage::Landlock => "landlock",
+            Stage::Seccomp => "seccomp",
             Stage::Exec => "exec",
         })
     }
@@ -235,7 +268,17 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.stage)?;
         match &self.argument {
-            Some(argument) if matches!(self.stage, Stage::Exec | Stage::Chdir | Stage::Chroot) => {
+            Some(argument)
+                if matches!(
+                    self.stage,
+                    Stage::Exec
+                        | Stage::Chdir
+                        | Stage::Chroot
+                        | Stage::Mount
+                        | Stage::PivotRoot
+                        | Stage::Hostname
+                ) =>
+            {
                 write!(f, " {argument:?}")?
             }
             Some(argument) => write!(f, " {}", argument.to_string_lossy())?,

@@ -7,14 +7,14 @@
 #![allow(unsafe_code)]
 
 use crate::dumpable::is_dumpable;
-use crate::{Error, Stage};
-use std::ffi::c_int;
+use crate::{Command, Error, Stage, Stdio};
+use std::ffi::{CStr, OsStr, c_int};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::ptr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// One line of a map: `count` ids from `inside` on are those from `outside` on.
@@ -76,8 +76,21 @@ impl IdMaps {
         own.write_map(Stage::GidMap, &self.gids)
     }
 
+    /// What the child writes to which of its files in /proc.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (Stage, &'static CStr, String)> {
+        // The kernel's condition for a gid_map without privileges.
+        let deny = if self.gids.is_empty() { "" } else { "deny" };
+        [
+            (Stage::Setgroups, c"/proc/self/setgroups", deny.to_owned()),
+            (Stage::UidMap, c"/proc/self/uid_map", text(&self.uids)),
+            (Stage::GidMap, c"/proc/self/gid_map", text(&self.gids)),
+        ]
+        .into_iter()
+        .filter(|(.., text)| !text.is_empty())
+    }
+
     /// Writes those of a child of this process.
-    fn write_of(&self, process: &Process) -> Result<(), Error> {
+    pub(crate) fn write_of(&self, process: &Process) -> Result<(), Error> {
         for (stage, lines, helper) in
             [(Stage::UidMap, &self.uids, "newuidmap"), (Stage::GidMap, &self.gids, "newgidmap")]
         {
@@ -108,38 +121,56 @@ impl Process {
         let opened = File::open("/proc/self").and_then(|folder| Ok((folder, fs::read_link("/proc/self")?)));
         match opened {
             Ok((folder, name)) => Ok(Self { folder, name }),
-            Err(error) => {
-                let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
-                let hint =
-                    "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
-                Err(Error::from_io(Stage::UidMap, &error).with_hint(missing.then_some(hint)))
-            }
+            Err(error) => Err(no_proc(&error)),
+        }
+    }
+
+    /// That of a pidfd, whose process is not reaped meanwhile.
+    pub(crate) fn of(pidfd: BorrowedFd<'_>) -> Result<Self, Error> {
+        let number = pidfd.as_raw_fd();
+        // As this /proc calls it; 0, if it is not the /proc of a pid namespace in which the process is.
+        let name = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).map(|text| {
+            let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim);
+            pid.filter(|pid| *pid != "0").unwrap_or("none").to_owned()
+        });
+        let opened = name.and_then(|name| Ok((File::open(format!("/proc/{name}"))?, name)));
+        let (folder, name) = opened.map_err(|error| no_proc(&error))?;
+        // It has not been reaped, so the number was its own.
+        let null = ptr::null::<libc::siginfo_t>();
+        // SAFETY: no pointers but a null one.
+        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, 0, null, 0) } {
+            0 => Ok(Self { folder, name: name.into() }),
+            _ => Err(Error::from_io(Stage::UidMap, &io::Error::last_os_error())),
         }
     }
 
     fn write_map(&self, stage: Stage, lines: &[Line]) -> Result<(), Error> {
-        // One write(2) for all, as the kernel wants it.
-        let text: String =
-            lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect();
+        let text = text(lines);
         if text.is_empty() { Ok(()) } else { self.write(stage, text.as_bytes()) }
     }
 
-    /// Whether there is such a program, and it has written the map. It opens the process by what /proc calls it.
+    /// Whether there is such a program, and it has written the map. By an open folder it cannot take another process for this
+    /// one; before shadow 4.14 it only takes what /proc calls the process.
     fn has_been_written_by(&self, helper: &str, stage: Stage, lines: &[Line]) -> bool {
-        let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
-        let mut command = Command::new(helper);
-        command.arg(&self.name).args(numbers.map(|number| number.to_string()));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.status() {
-            Ok(status) => status.success(),
-            // SIGCHLD is ignored, or somebody else has waited for it. Or there is no such program.
-            Err(_) => {
-                let mut map = String::new();
-                let read =
-                    self.open(stage, libc::O_RDONLY).and_then(|mut file| file.read_to_string(&mut map));
-                read.is_ok() && !map.is_empty()
+        const FOLDER: c_int = 3;
+        let by = |process: &OsStr| {
+            let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
+            let mut command = Command::new(helper);
+            command.arg(process).args(numbers.map(|number| number.to_string()));
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let folder = self.folder.try_clone();
+            match folder.and_then(|folder| command.fd(FOLDER, folder).status()) {
+                Ok(status) => status.success(),
+                // SIGCHLD is ignored, or somebody else has waited for it. Or there is no such program.
+                Err(_) => {
+                    let mut map = String::new();
+                    let read =
+                        self.open(stage, libc::O_RDONLY).and_then(|mut file| file.read_to_string(&mut map));
+                    read.is_ok() && !map.is_empty()
+                }
             }
-        }
+        };
+        by(OsStr::new(&format!("fd:{FOLDER}"))) || by(self.name.as_os_str())
     }
 
     fn write(&self, stage: Stage, text: &[u8]) -> Result<(), Error> {
@@ -164,8 +195,19 @@ impl Process {
     }
 }
 
+/// The lines of a map, which the kernel wants in one write(2).
+fn text(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect()
+}
+
+fn no_proc(error: &io::Error) -> Error {
+    let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
+    let hint = "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
+    Error::from_io(Stage::UidMap, error).with_hint(missing.then_some(hint))
+}
+
 /// What the kernel's errno hides.
-fn why(error: &io::Error) -> Option<&'static str> {
+pub(crate) fn why(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
             "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \

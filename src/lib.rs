@@ -206,7 +206,7 @@ cfg_if::cfg_if! {
         pub use builder::Builder;
         pub use call::call;
         pub use error::{Error, Stage};
-        pub use command::{Command, CommandArgs, CommandEnvs, Resource, Stdio};
+        pub use command::{Capability, Command, CommandArgs, CommandEnvs, Mount, Resource, Stdio};
         pub use fork::fork;
         pub use process::Child;
         pub use safe_flags::SafeFlags;

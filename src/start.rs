@@ -6,11 +6,10 @@
 
 use crate::arch::stack_pointer;
 use crate::raw::{ChildFn, CloneArgs, clone_trampoline, clone3_trampoline};
-use crate::why::explain;
+use crate::why::{explain, no_such_tid};
 use crate::{Call, CloneFlags, Error, Stage};
-use std::ffi::{c_int, c_ulong, c_void};
+use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::hint::black_box;
-use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -23,12 +22,22 @@ pub(crate) const NEEDS_CLONE3: &[(CloneFlags, &str)] = &[
     ),
     (CloneFlags::INTO_CGROUP, "a cgroup needs clone3(2), let through by seccomp filters, and Linux 5.7"),
     (CloneFlags::NNP, "NNP needs clone3(2), let through by seccomp filters, and Linux 7.1"),
+    (
+        CloneFlags::PIDFD_AUTOKILL,
+        "kill_on_close needs clone3(2), let through by seccomp filters, and Linux 7.1",
+    ),
+    (CloneFlags::AUTOREAP, "autoreap needs clone3(2), let through by seccomp filters, and Linux 7.1"),
     (CloneFlags::EMPTY_MNTNS, "EMPTY_MNTNS needs clone3(2), let through by seccomp filters, and Linux 7.1"),
 ];
 
 /// The call that can express these flags.
 pub(crate) fn call_for(flags: CloneFlags) -> Call {
     if NEEDS_CLONE3.iter().any(|(flag, _)| flags.contains(*flag)) { Call::Clone3 } else { Call::Clone }
+}
+
+/// The same for all that is asked for.
+fn call_of(args: &CloneArgs) -> Call {
+    if args.set_tid_size != 0 { Call::Clone3 } else { call_for(CloneFlags::from_bits_retain(args.flags)) }
 }
 
 /// Room for a few frames of our own, and the least that is called a stack.
@@ -111,12 +120,22 @@ pub(crate) unsafe fn start(
             }
         }
     }
-    let flags = CloneFlags::from_bits_retain(args.flags);
-    let call = call_for(flags);
+    // SAFETY: the caller's promise.
+    let result = unsafe { start_raw(&args, f, arg) };
+    if result > 0 { Ok(result as libc::pid_t) } else { Err(refusal(&args, -result as c_int)) }
+}
+
+/// Starts a task; its pid, or a negative errno. It uses no thread-local storage.
+///
+/// # Safety
+///
+/// That of [`clone3_trampoline`], for `args`, `f` and `arg`.
+#[inline]
+pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> c_long {
     // SAFETY: the caller's promise. The two calls differ in how they are told the stack and the
     // pidfd; clone(2) stores that one where parent_tid points.
-    let result = unsafe {
-        match call {
+    unsafe {
+        match call_of(args) {
             Call::Clone => clone_trampoline(
                 Some(f),
                 ptr::with_exposed_provenance_mut((args.stack + args.stack_size) as usize),
@@ -126,16 +145,18 @@ pub(crate) unsafe fn start(
                 ptr::null_mut(),
                 ptr::with_exposed_provenance_mut::<c_int>(args.child_tid as usize),
             ),
-            Call::Clone3 => clone3_trampoline(&args, size_of::<CloneArgs>(), Some(f), arg),
+            Call::Clone3 => clone3_trampoline(args, size_of::<CloneArgs>(), Some(f), arg),
         }
-    };
-    if result > 0 {
-        return Ok(result as libc::pid_t);
     }
-    let stage = match call {
+}
+
+/// The error of a start that the kernel has refused.
+pub(crate) fn refusal(args: &CloneArgs, errno: c_int) -> Error {
+    let flags = CloneFlags::from_bits_retain(args.flags);
+    let stage = match call_of(args) {
         Call::Clone => Stage::Clone,
         Call::Clone3 => Stage::Clone3,
     };
-    let errno = -result as i32;
-    Err(Error::from_io(stage, &io::Error::from_raw_os_error(errno)).with_hint(explain(flags, errno)))
+    let hint = if args.set_tid_size != 0 { no_such_tid(errno) } else { None };
+    Error::from_errno(stage, errno).with_hint(hint.or_else(|| explain(flags, errno)))
 }

@@ -18,6 +18,9 @@ const NAMESPACES: CloneFlags = CloneFlags::NEWNS
 pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
     let clone3 = NEEDS_CLONE3.iter().find(|(flag, _)| flags.contains(*flag)).map(|(_, hint)| *hint);
     match errno {
+        libc::EPERM if flags.contains(CloneFlags::PIDFD_AUTOKILL) => {
+            Some("kill_on_close takes no_new_privs, or CAP_SYS_ADMIN")
+        }
         libc::EPERM if flags.contains(CloneFlags::NEWUSER) => Some(
             "NEWUSER is refused: by kernel.unprivileged_userns_clone, AppArmor \
              (kernel.apparmor_restrict_unprivileged_userns), a seccomp filter, inside a chroot, or because the caller's \
@@ -73,6 +76,24 @@ pub(crate) fn no_thread(error: &io::Error) -> Error {
         _ => None,
     };
     Error::from_io(Stage::Thread, error).with_hint(hint)
+}
+
+/// What the errno hides where a tid was asked for.
+pub(crate) fn no_such_tid(errno: c_int) -> Option<&'static str> {
+    Some(match errno {
+        libc::EPERM => {
+            "set_tid takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN over each pid namespace that a number is for"
+        }
+        libc::EEXIST => "a task, a process group or a session has one of the numbers",
+        libc::EINVAL => {
+            "set_tid has more numbers than there are pid namespaces, one that is no pid, or another one than 1 for the \
+             first process of a new pid namespace"
+        }
+        libc::E2BIG | libc::ENOSYS => {
+            "set_tid needs clone3(2), let through by seccomp filters, and Linux 5.5"
+        }
+        _ => return None,
+    })
 }
 
 /// cgroups(7), and `cgroup_css_set_fork` of the kernel.

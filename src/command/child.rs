@@ -10,9 +10,13 @@ use super::closures::{Closures, PANICKED};
 use crate::arch::{NSIG, mips};
 use crate::end::abort;
 use crate::kernel_signals::KernelAction;
-use crate::raw::clone_trampoline_syscall;
+use crate::raw::{CloneArgs, clone_trampoline_syscall};
+use crate::start::start_raw;
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+/// The number of the request, as the kernel takes it.
+const TIOCSPGRP: c_long = libc::TIOCSPGRP as c_long;
 
 /// The index of the word that holds the handler.
 const HANDLER: usize = if mips() { 1 } else { 0 };
@@ -24,40 +28,78 @@ pub(super) enum Step {
     Call { number: c_long, arguments: [c_long; 6], tolerated: c_int },
     /// Default actions for what has a handler, where the kernel cannot do it at birth.
     ResetHandlers,
-    /// Fails if the parent, which has this pid, has ended before the signal at its death was asked for.
-    LookForParent(c_long),
+    /// Fails if the parent has ended before the signal at its death was asked for. Where it has no pid, it has a pidfd.
+    LookForParent { pid: c_long, pidfd: c_int },
+    /// Waits until the parent has written the maps of ids.
+    AwaitMaps(*const AtomicU32),
+    /// Writes a text of this length to a file.
+    Write { path: c_long, text: c_long, length: c_long },
+    /// Removes capabilities that are not in this set from the bounding set.
+    DropBounding(u64),
+    /// Makes the child's process group the foreground one of a terminal.
+    Foreground(c_int),
     /// Runs the closures; the parent sleeps.
     Closures(*const Closures),
     /// Executes the first candidate that is there. Three lists of strings, each of which ends with null.
     Execute { candidates: *const c_long, arguments: *const c_long, environment: *const c_long },
 }
 
-/// What the two sides share. The child only writes `failed` and `errno`.
+/// What the two sides share. The children only write `failed`, `errno` and `pid`.
 #[derive(Debug)]
 pub(super) struct Orders {
     pub(super) steps: Vec<Step>,
+    /// The first of the steps that are the program's child's. Those before are an intermediate child's: only the children
+    /// of who joins a pid namespace are in it.
+    pub(super) first: usize,
+    /// With what an intermediate child starts the program's.
+    pub(super) args: CloneArgs,
+    /// What that returned: a pid, or a negative errno.
+    pub(super) pid: AtomicI32,
     /// How many steps were done when one failed. `usize::MAX`: none has.
     pub(super) failed: AtomicUsize,
     pub(super) errno: AtomicI32,
 }
 
+impl Orders {
+    /// Whether all steps of a range succeed.
+    unsafe fn follow(&self, from: usize, to: usize) -> bool {
+        for (done, step) in self.steps.iter().enumerate().take(to).skip(from) {
+            // SAFETY: what the parent has prepared.
+            let errno = unsafe { perform(step) };
+            if errno == PANICKED {
+                abort(format_args!("a closure of pre_exec has panicked"));
+            }
+            if errno != 0 {
+                self.errno.store(errno, Ordering::Relaxed);
+                self.failed.store(done, Ordering::Relaxed);
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// The child's whole life.
 pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     // SAFETY: the parent passes its orders, and waits until this child no longer has its memory.
-    let orders = unsafe { &*orders.cast::<Orders>() };
-    for (done, step) in orders.steps.iter().enumerate() {
-        // SAFETY: what the parent has prepared.
-        let errno = unsafe { perform(step) };
-        if errno == PANICKED {
-            abort(format_args!("a closure of pre_exec has panicked"));
-        }
-        if errno != 0 {
-            orders.errno.store(errno, Ordering::Relaxed);
-            orders.failed.store(done, Ordering::Relaxed);
-            break;
-        }
+    unsafe {
+        let orders = &*orders.cast::<Orders>();
+        orders.follow(orders.first, orders.steps.len());
     }
     127
+}
+
+/// An intermediate child's whole life. It sleeps until the program's child no longer has the memory.
+pub(super) unsafe extern "C" fn live_between(orders: *mut c_void) -> c_int {
+    // SAFETY: the parent passes its orders, and waits until this child no longer has its memory. The arguments make a child
+    // on this stack, and VFORK keeps this child from using it meanwhile.
+    unsafe {
+        let shared = &*orders.cast::<Orders>();
+        if shared.follow(0, shared.first) {
+            shared.pid.store(start_raw(&shared.args, live, orders) as c_int, Ordering::Relaxed);
+        }
+    }
+    0
 }
 
 /// An errno, 0, or `PANICKED`.
@@ -75,10 +117,19 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
                 }
                 0
             }
-            Step::LookForParent(pid) => {
+            Step::LookForParent { pid, pidfd } => {
                 let parent = clone_trampoline_syscall(libc::SYS_getppid, 0, 0, 0, 0, 0, 0);
                 // 0: the parent has no pid in the child's pid namespace
-                if parent == pid || parent == 0 { 0 } else { libc::ESRCH }
+                let is_there = parent == pid || parent == 0 && !has_ended(pidfd);
+                if is_there { 0 } else { libc::ESRCH }
+            }
+            Step::AwaitMaps(word) => await_maps(&*word),
+            Step::Write { path, text, length } => write(path, text, length),
+            Step::DropBounding(keep) => drop_bounding(keep),
+            Step::Foreground(terminal) => {
+                let group = clone_trampoline_syscall(libc::SYS_getpgid, 0, 0, 0, 0, 0, 0) as c_int;
+                let arguments = [terminal.into(), TIOCSPGRP, address(&raw const group), 0, 0, 0];
+                call(libc::SYS_ioctl, arguments)
             }
             Step::Closures(closures) => (*closures).run(),
             Step::Execute { candidates, arguments, environment } => {
@@ -92,6 +143,80 @@ unsafe fn call(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_int {
     // SAFETY: the caller's promise.
     let result = unsafe { clone_trampoline_syscall(number, a, b, c, d, e, f) };
     if (-4095..0).contains(&result) { -result as c_int } else { 0 }
+}
+
+/// Whether the process of a pidfd has ended.
+unsafe fn has_ended(pidfd: c_int) -> bool {
+    /// `struct pollfd`.
+    #[repr(C)]
+    struct PollFd {
+        fd: c_int,
+        events: i16,
+        revents: i16,
+    }
+    let mut fd = PollFd { fd: pidfd, events: libc::POLLIN, revents: 0 };
+    // zeros in every layout of a timespec
+    let now = [0_u64; 2];
+    // SAFETY: places for what is there, and a time.
+    unsafe {
+        let arguments = [address(&raw mut fd), 1, address(now.as_ptr()), 0, 0, 0];
+        call(libc::SYS_ppoll, arguments);
+    }
+    fd.revents & libc::POLLIN != 0
+}
+
+/// The states of the word that the kernel clears when the first child no longer has the memory.
+pub(super) const RUNS: u32 = 1;
+pub(super) const AWAITS_MAPS: u32 = 2;
+pub(super) const HAS_MAPS: u32 = 3;
+pub(super) const HAS_NO_MAPS: u32 = 4;
+
+unsafe fn await_maps(word: &AtomicU32) -> c_int {
+    let place = word.as_ptr().expose_provenance() as c_long;
+    word.store(AWAITS_MAPS, Ordering::Release);
+    // SAFETY: a futex word that outlives this child.
+    unsafe {
+        call(libc::SYS_futex, [place, libc::FUTEX_WAKE.into(), c_int::MAX.into(), 0, 0, 0]);
+        while word.load(Ordering::Acquire) == AWAITS_MAPS {
+            call(libc::SYS_futex, [place, libc::FUTEX_WAIT.into(), AWAITS_MAPS.into(), 0, 0, 0]);
+        }
+    }
+    if word.swap(RUNS, Ordering::Relaxed) == HAS_MAPS { 0 } else { libc::ECANCELED }
+}
+
+unsafe fn write(path: c_long, text: c_long, length: c_long) -> c_int {
+    const HOW: c_long = (libc::O_WRONLY | libc::O_CLOEXEC) as c_long;
+    // SAFETY: a path and a text, as the parent has prepared them; a descriptor of this child's own.
+    unsafe {
+        let fd = clone_trampoline_syscall(libc::SYS_openat, libc::AT_FDCWD.into(), path, HOW, 0, 0, 0);
+        if fd < 0 {
+            return -fd as c_int;
+        }
+        let errno = call(libc::SYS_write, [fd, text, length, 0, 0, 0]);
+        call(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+        errno
+    }
+}
+
+/// The kernel knows fewer than 64 of them, and says EINVAL after its last one.
+unsafe fn drop_bounding(keep: u64) -> c_int {
+    for capability in 0..64 {
+        // SAFETY: no pointers.
+        unsafe {
+            let read = libc::PR_CAPBSET_READ.into();
+            match clone_trampoline_syscall(libc::SYS_prctl, read, capability, 0, 0, 0, 0) {
+                1 if keep >> capability & 1 == 0 => {
+                    let errno = call(libc::SYS_prctl, [libc::PR_CAPBSET_DROP.into(), capability, 0, 0, 0, 0]);
+                    if errno != 0 {
+                        return errno;
+                    }
+                }
+                0 | 1 => {}
+                _ => break,
+            }
+        }
+    }
+    0
 }
 
 unsafe fn reset(signal: c_long) {

@@ -28,7 +28,9 @@ impl Move {
 }
 
 impl Plan {
-    pub(super) fn give_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<(), Error> {
+    /// Finds out what becomes what, and lets the child have a table of its own. Until [`give_fds`](Self::give_fds) the
+    /// descriptors have the caller's numbers.
+    pub(super) fn prepare_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<Fds, Error> {
         let mut moves = Vec::new();
         let mut kept = Vec::new();
         for (number, default) in defaults.into_iter().enumerate() {
@@ -64,9 +66,12 @@ impl Plan {
         let Steps { steps, duplicates, in_the_way } = steps(&mut moves)?;
         self.fds.extend(duplicates);
         self.own = in_the_way;
+        let late = self.keep_late_fds(request, &moves)?;
 
         if self.cuts_fds {
-            let needed = moves.iter().chain(&kept).map(|it| it.source.max(it.target)).max().unwrap_or(-1);
+            let given = moves.iter().chain(&kept).map(|it| it.source.max(it.target));
+            let used = request.namespaces.iter().chain(&request.terminal).chain(&request.foreground);
+            let needed = given.chain(used.map(AsRawFd::as_raw_fd)).chain(late.iter()).max().unwrap_or(-1);
             const UNSHARE: c_long = 1 << 1;
             let above = c_long::from(needed) + 1;
             self.call(
@@ -76,19 +81,67 @@ impl Plan {
                 [above, u32::MAX as c_long, UNSHARE, 0],
             );
         }
-        for (argument, step) in steps {
+        let targets = moves.iter().chain(&kept).map(|it| it.target).collect();
+        self.moves = moves;
+        Ok(Fds { steps, targets, late })
+    }
+
+    /// Gives the program's descriptors their numbers.
+    pub(super) fn give_fds(&mut self, request: &Request, fds: Fds) {
+        for (argument, step) in fds.steps {
             self.push(Stage::Fd, argument, step);
         }
         if request.close_other_fds {
             const CLOEXEC: c_long = 1 << 2;
-            let targets = moves.iter().chain(&kept).map(|it| it.target);
-            for (first, last) in ranges_between(targets) {
-                let how = if self.cuts_fds { 0 } else { CLOEXEC };
+            // Who needs some later, or has the caller's table, must not close them now.
+            let how = if self.cuts_fds && fds.late.iter().next().is_none() { 0 } else { CLOEXEC };
+            for (first, last) in ranges_between(fds.targets) {
                 self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
             }
         }
-        self.moves = moves;
-        Ok(())
+    }
+
+    /// None may have the number of a target.
+    fn keep_late_fds(&mut self, request: &Request, moves: &[Move]) -> Result<Late, Error> {
+        let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+        let mut keep = |stage, fd: &OwnedFd| {
+            let number = fd.as_raw_fd();
+            if !targets.contains(&number) {
+                return Ok(number);
+            }
+            let duplicate = duplicate(number, &targets).map_err(|error| Error::from_io(stage, &error))?;
+            let number = duplicate.as_raw_fd();
+            self.fds.push(duplicate);
+            Ok(number)
+        };
+        let late = Late {
+            program: request.file.as_ref().map(|fd| keep(Stage::Exec, fd)).transpose()?,
+            ruleset: request.ruleset.as_ref().map(|fd| keep(Stage::Landlock, fd)).transpose()?,
+            parent: self.parent.as_ref().map(|fd| keep(Stage::ParentDeath, fd)).transpose()?,
+        };
+        Ok(late)
+    }
+}
+
+/// What `prepare_fds` has found out.
+pub(super) struct Fds {
+    steps: Vec<(Option<Box<OsStr>>, Step)>,
+    /// The numbers that the program has.
+    targets: Vec<RawFd>,
+    pub(super) late: Late,
+}
+
+/// Descriptors that are used after the program's have got their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Late {
+    pub(super) program: Option<RawFd>,
+    pub(super) ruleset: Option<RawFd>,
+    pub(super) parent: Option<RawFd>,
+}
+
+impl Late {
+    fn iter(self) -> impl Iterator<Item = RawFd> {
+        [self.program, self.ruleset, self.parent].into_iter().flatten()
     }
 }
 
@@ -150,9 +203,8 @@ fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
 }
 
 /// The ranges of numbers between and above these.
-fn ranges_between(targets: impl Iterator<Item = RawFd>) -> Vec<(c_long, c_long)> {
+fn ranges_between(mut kept: Vec<RawFd>) -> Vec<(c_long, c_long)> {
     const LAST: c_long = u32::MAX as c_long;
-    let mut kept: Vec<RawFd> = targets.collect();
     kept.sort_unstable();
     let mut next: c_long = 0;
     let mut ranges = Vec::new();

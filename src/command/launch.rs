@@ -2,22 +2,26 @@
 
 #![allow(unsafe_code)]
 
-use super::child::{Orders, live};
+use super::child::{AWAITS_MAPS, Orders, live, live_between};
+use super::namespaces::{serve_maps, wake};
 use super::plan::{Plan, Way};
 use super::request::Request;
+use super::session::Foreground;
 use super::stdio::Stdio;
 use crate::dumpable::Dumpable;
-use crate::end::{wait, wait_for_zero};
+use crate::end::{sleep_while, wait};
 use crate::probe::not_shared;
 use crate::raw::CloneArgs;
-use crate::start::{Stack, start};
+use crate::start::{Stack, refusal, start};
+use crate::why::no_thread;
 use crate::{Child, CloneFlags, Error, Stage};
-use std::ffi::c_int;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::thread;
 
 /// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
 static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
@@ -45,67 +49,106 @@ impl Request {
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
         let mut plan = Plan::new(self, defaults, Way::Child { resets })?;
-        let mut flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
-        flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
-        flags.set(CloneFlags::PIDFD, self.pidfd);
-        flags.set(CloneFlags::FILES, plan.cuts_fds);
+        let between = plan.first > 0;
         // Closures use the caller's thread-local storage, and as much stack as they like.
-        let sleeps = plan.has_closures;
-        flags.set(CloneFlags::VFORK, sleeps);
+        let sleeps = plan.sleeps;
 
         let mut room = MaybeUninit::<Room>::uninit();
-        let mut pidfd: c_int = -1;
-        let alive = AtomicU32::new(1);
+        let pidfd = AtomicI32::new(-1);
+        let word = &*plan.word;
+        let mut args = self.birth(&plan, resets);
+        args.pidfd = pidfd.as_ptr().expose_provenance() as u64;
+        let mut first = args;
+        if between {
+            // The intermediate child sleeps while the program's, a child of this process, uses its stack. They have one table
+            // of descriptors with this process, which so gets the pidfd.
+            args.flags |= (CloneFlags::VFORK | CloneFlags::PARENT).bits();
+            first = CloneArgs { flags: (CloneFlags::VM | CloneFlags::FILES).bits(), ..CloneArgs::default() };
+        }
+        first.flags |= CloneFlags::CHILD_CLEARTID.bits();
+        first.child_tid = word.as_ptr().expose_provenance() as u64;
+        if sleeps {
+            first.flags |= CloneFlags::VFORK.bits();
+        } else {
+            first.stack = room.as_mut_ptr().expose_provenance() as u64;
+            first.stack_size = size_of::<Room>() as u64;
+        }
         let orders = Orders {
             steps: std::mem::take(&mut plan.steps),
+            first: plan.first,
+            args,
+            pid: AtomicI32::new(0),
             failed: AtomicUsize::new(usize::MAX),
             errno: AtomicI32::new(0),
         };
-        // No exit signal: if a step fails, nobody but this function learns of the child.
-        let args = CloneArgs {
-            flags: flags.bits(),
-            pidfd: if self.pidfd { (&raw mut pidfd).expose_provenance() as u64 } else { 0 },
-            child_tid: alive.as_ptr().expose_provenance() as u64,
-            stack: if sleeps { 0 } else { room.as_mut_ptr().expose_provenance() as u64 },
-            stack_size: if sleeps { 0 } else { size_of::<Room>() as u64 },
-            ..CloneArgs::default()
+        let live = if between { live_between } else { live };
+        let dumpable = plan.changes_ids.then(Dumpable::watch);
+        let foreground = self.foreground.as_ref().map(|terminal| Foreground::of(terminal.as_fd()));
+
+        let begin = || {
+            let mask = plan.block_signals(self)?;
+            // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
+            // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
+            unsafe {
+                let started = start(&first, Stack::InArgs, live, ptr::from_ref(&orders).cast_mut().cast());
+                mask.restore();
+                started
+            }
         };
-        // a closure may change them, too
-        let changes_ids = self.uid.is_some() || self.gid.is_some() || sleeps;
-        let dumpable = changes_ids.then(Dumpable::watch);
-        let blocked = plan.block_signals(self);
-        // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
-        // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
-        let started = blocked.and_then(|mask| unsafe {
-            let started = start(&args, Stack::InArgs, live, ptr::from_ref(&orders).cast_mut().cast());
-            mask.restore();
-            started
-        });
-        // the kernel clears the word before it wakes a caller that sleeps
-        if started.is_ok() && !sleeps {
-            wait_for_zero(&alive);
-        }
+        let maps = || serve_maps(&self.maps, word, &pidfd);
+        let (started, mapped) = if sleeps && plan.awaits_maps {
+            thread::scope(|scope| {
+                let writer = thread::Builder::new().spawn_scoped(scope, || attend(word, maps));
+                let writer = match writer {
+                    Ok(writer) => writer,
+                    Err(error) => return (Err(no_thread(&error)), Ok(())),
+                };
+                let started = begin();
+                if started.is_err() {
+                    word.store(0, Ordering::Release);
+                    wake(word);
+                }
+                (started, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            })
+        } else {
+            let started = begin();
+            // The kernel clears the word before it wakes a caller that sleeps.
+            let attends = started.is_ok() && !sleeps;
+            (started, if attends { attend(word, maps) } else { Ok(()) })
+        };
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
         if let Some(dumpable) = dumpable {
             dumpable.restore(true);
         }
-        let pid = started.map_err(|error| match error.raw_os_error() {
+        let mut pid = started.map_err(|error| match error.raw_os_error() {
             libc::EINVAL if error.hint().is_none() => error
                 .with_hint(Some("memory cannot be shared under an emulator such as qemu-user or valgrind")),
             _ => error,
         })?;
-        // SAFETY: the kernel has opened it for this call.
-        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-        if alive.load(Ordering::Acquire) != 0 {
+        if word.load(Ordering::Acquire) != 0 {
             // valgrind makes a fork of a child whose parent sleeps
             // SAFETY: a child of ours that nobody has waited for.
             unsafe { libc::kill(pid, libc::SIGKILL) };
             _ = wait(pid, libc::__WALL);
             return Err(not_shared());
         }
-        let mut child = Child::new(pid, pidfd);
         let failed = orders.failed.load(Ordering::Relaxed);
-        if failed != usize::MAX || child.pidfd().is_none() {
+        if between {
+            _ = wait(pid, libc::__WALL);
+            pid = orders.pid.load(Ordering::Relaxed);
+            if pid < 0 {
+                return Err(refusal(&orders.args, -pid));
+            }
+            if pid == 0 && failed == usize::MAX {
+                let hint = "the child that joins the namespaces was killed";
+                return Err(Error::new(Stage::JoinNamespace, libc::EINTR, hint));
+            }
+        }
+        let pidfd = pidfd.into_inner();
+        // SAFETY: the kernel has opened it for this call.
+        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        let mut child = Child::new(pid, pidfd.filter(|_| self.pidfd));
+        if pid > 0 && (failed != usize::MAX || child.pidfd().is_none()) {
             // A child that has not executed a program has no exit signal. Later its pid alone would not tell it from a child of
             // `call`.
             if let Some(status) = end_at_birth(pid) {
@@ -113,6 +156,10 @@ impl Request {
             }
         }
         if failed != usize::MAX {
+            if let Some(foreground) = foreground {
+                foreground.restore();
+            }
+            mapped?;
             let error = plan.error(self, failed, orders.errno.load(Ordering::Relaxed));
             return Err(self.with_reason(error));
         }
@@ -128,6 +175,20 @@ impl Request {
         match self.closures.error() {
             Some(reason) if error.stage() == Stage::PreExec => error.with_hint(Some(reason.to_string())),
             _ => error,
+        }
+    }
+}
+
+/// Waits until the kernel has cleared the word, as it does when the first child no longer has the memory. Writes the maps if
+/// they are waited for.
+fn attend(word: &AtomicU32, maps: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let mut maps = Some(maps);
+    let mut written = Ok(());
+    loop {
+        match (word.load(Ordering::Acquire), &maps) {
+            (0, _) => return written,
+            (AWAITS_MAPS, Some(_)) => written = maps.take().map_or(Ok(()), |maps| maps()),
+            (state, _) => sleep_while(word, state),
         }
     }
 }

@@ -74,6 +74,13 @@ impl Resource {
 }
 
 impl Plan {
+    /// While /proc is the caller's.
+    pub(super) fn adjust_oom_score(&mut self, request: &Request) {
+        if let Some(score) = request.oom_score_adj {
+            self.write(Stage::OomScoreAdj, c"/proc/self/oom_score_adj", score.to_string());
+        }
+    }
+
     pub(super) fn limit(&mut self, request: &Request) -> Result<(), Error> {
         for (resource, soft, hard) in &request.limits {
             // struct rlimit64, on every architecture

@@ -1,21 +1,25 @@
 //! What was asked for, as a list of the child's steps.
 
-use super::child::{Step, address};
-use super::fds::Move;
+use super::child::{RUNS, Step, address};
+use super::fds::{Late, Move};
+use super::namespaces::{Joined, change_ids, hide_parent, own_pidfd};
 use super::request::Request;
 use super::signals::Set;
 use super::stdio::Stdio;
+use super::{confine, mounts, namespaces, session};
 use crate::error::argument;
-use crate::{Error, Stage};
+use crate::{Error, Stage, id_map};
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString, c_int, c_long};
 use std::fmt::Debug;
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU32;
 
 /// Who performs the steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(super) enum Way {
 /// The child's steps, and everything that they point to.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    /// The number of those that an intermediate child takes.
+    pub(super) first: usize,
     /// The stage and the argument that an error of each step names.
     names: Vec<(Stage, Option<Box<OsStr>>)>,
     /// The moves of descriptors, which come first.
@@ -37,7 +43,17 @@ pub(super) struct Plan {
     pub(super) own: Vec<RawFd>,
     /// The caller's ends of pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
-    pub(super) has_closures: bool,
+    /// Whether the caller sleeps while the child has its memory: for closures, which use its thread-local storage, and for
+    /// `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2).
+    pub(super) sleeps: bool,
+    /// Whether the child may get other ids, or more capabilities.
+    pub(super) changes_ids: bool,
+    /// Whether the child waits until its parent has written its maps of ids.
+    pub(super) awaits_maps: bool,
+    /// A pidfd of this process, for a child in whose pid namespace it has no pid.
+    pub(super) parent: Option<OwnedFd>,
+    /// 1 until the kernel clears it, when the first child no longer has the memory.
+    pub(super) word: Rc<AtomicU32>,
     /// Whether child and caller share the table of descriptors until the first step copies the part that is needed.
     pub(super) cuts_fds: bool,
     /// The signals that are blocked in the program. If none were asked for, the caller's mask is stored here just before
@@ -57,12 +73,26 @@ impl Plan {
     pub(super) fn new(request: &mut Request, defaults: [&Stdio; 3], way: Way) -> Result<Self, Error> {
         let has_closures = !request.closures.is_empty();
         let request = &*request;
+        let joined = request.joined()?;
+        request.check_birth(way == Way::InPlace, joined.iter().any(Joined::is_before_birth))?;
+        let awaits_maps = !request.maps.are_the_callers();
+        let asks_for_parent = awaits_maps || request.parent_death_signal.is_some();
         let mut plan = Self {
             steps: Vec::with_capacity(8),
             names: Vec::with_capacity(8),
             moves: Vec::new(),
             own: Vec::new(),
-            has_closures,
+            first: 0,
+            sleeps: has_closures || request.oom_score_adj.is_some(),
+            // a closure may change them, too
+            changes_ids: request.uid.is_some()
+                || request.gid.is_some()
+                || request.capabilities.is_some()
+                || has_closures
+                || change_ids(&joined),
+            awaits_maps,
+            parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
+            word: Rc::new(AtomicU32::new(RUNS)),
             pipes: [None, None, None],
             // a closure may use them
             cuts_fds: request.close_other_fds && !has_closures && way != Way::InPlace,
@@ -71,19 +101,28 @@ impl Plan {
             fds: Vec::new(),
             kept: Vec::new(),
         };
-        plan.give_fds(request, defaults)?;
+        plan.join_before_birth(&joined, way)?;
+        let fds = plan.prepare_fds(request, defaults)?;
+        let late = fds.late;
+        plan.adjust_oom_score(request);
+        plan.enter_namespaces(request, &joined)?;
+        // these use descriptors by the caller's numbers
         plan.leave_the_group(request);
+        plan.give_fds(request, fds);
         plan.limit(request)?;
         plan.change_root(request)?;
+        plan.bound_capabilities(request);
         plan.change_ids(request)?;
-        plan.die_with_parent(request, way);
+        plan.set_capabilities(request);
+        plan.die_with_parent(request, way, late);
         plan.change_directory(request)?;
         plan.set_signals(request, way)?;
         // after the signals, which they may change
         if has_closures {
             plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const request.closures));
         }
-        plan.execute(request)?;
+        plan.confine(request, late.ruleset)?;
+        plan.execute(request, late.program)?;
         Ok(plan)
     }
 
@@ -102,6 +141,16 @@ impl Plan {
                 error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
             }
             (Stage::Exec, libc::ENOENT) => error.with_hint(self.why_not_found(request)),
+            (Stage::Setgroups | Stage::UidMap | Stage::GidMap, _) => {
+                error.with_hint(id_map::why(&io::Error::from_raw_os_error(errno)))
+            }
+            (Stage::JoinNamespace, _) => error.with_hint(namespaces::why(errno)),
+            (Stage::Mount | Stage::PrivateMounts | Stage::PivotRoot, _) => error.with_hint(mounts::why(errno)),
+            (Stage::ControllingTerminal | Stage::Foreground, _) => error.with_hint(session::why(stage, errno)),
+            (Stage::Landlock | Stage::Seccomp, _) => error.with_hint(confine::why(stage, errno)),
+            (Stage::OomScoreAdj, libc::EACCES) => {
+                error.with_hint(Some("a lower value than the caller's takes CAP_SYS_RESOURCE"))
+            }
             _ => error,
         }
     }
@@ -128,21 +177,15 @@ impl Plan {
         place
     }
 
-    fn call_with_path(&mut self, stage: Stage, number: c_long, path: &Path) -> Result<(), Error> {
-        let place = self.keep([without_nul(stage, path.as_os_str())?, b"\0"].concat());
-        self.call(stage, Some(path.as_os_str().into()), number, [place, 0, 0, 0]);
-        Ok(())
+    /// The same for a text with a NUL byte at its end.
+    pub(super) fn keep_text(&mut self, stage: Stage, text: &OsStr) -> Result<c_long, Error> {
+        Ok(self.keep([without_nul(stage, text)?, b"\0"].concat()))
     }
 
-    fn leave_the_group(&mut self, request: &Request) {
-        if request.setsid {
-            self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
-        }
-        // the leader of a new session leads a process group already, and may not leave it
-        if let Some(group) = request.process_group.filter(|group| !(request.setsid && *group == 0)) {
-            let arguments = [0, c_long::from(group), 0, 0];
-            self.call(Stage::ProcessGroup, argument(group), libc::SYS_setpgid, arguments);
-        }
+    fn call_with_path(&mut self, stage: Stage, number: c_long, path: &Path) -> Result<(), Error> {
+        let place = self.keep_text(stage, path.as_os_str())?;
+        self.call(stage, Some(path.as_os_str().into()), number, [place, 0, 0, 0]);
+        Ok(())
     }
 
     fn change_root(&mut self, request: &Request) -> Result<(), Error> {
@@ -179,7 +222,7 @@ impl Plan {
         Ok(())
     }
 
-    fn die_with_parent(&mut self, request: &Request, way: Way) {
+    fn die_with_parent(&mut self, request: &Request, way: Way, late: Late) {
         if request.no_new_privs {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
@@ -192,8 +235,14 @@ impl Plan {
                 Way::Child { .. } => std::process::id(),
                 Way::InPlace => parent_id(),
             };
-            self.push(Stage::ParentDeath, NO_NAME, Step::LookForParent(parent as c_long));
+            self.look_for_parent(parent, late.parent);
         }
+    }
+
+    /// Whether the parent has ended before the signal at its death was asked for.
+    pub(super) fn look_for_parent(&mut self, parent: u32, pidfd: Option<RawFd>) {
+        let step = Step::LookForParent { pid: parent as c_long, pidfd: pidfd.unwrap_or(-1) };
+        self.push(Stage::ParentDeath, NO_NAME, step);
     }
 
     fn change_directory(&mut self, request: &Request) -> Result<(), Error> {

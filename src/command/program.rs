@@ -1,17 +1,18 @@
 //! The program, and the strings that it gets.
 
-use super::child::Step;
+use super::child::{Step, address};
 use super::plan::{Plan, without_nul};
 use super::request::Request;
 use crate::{Error, Stage};
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString, c_long};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
 impl Plan {
-    pub(super) fn execute(&mut self, request: &Request) -> Result<(), Error> {
+    pub(super) fn execute(&mut self, request: &Request, file: Option<RawFd>) -> Result<(), Error> {
         let mut strings = Strings::default();
         for argument in &request.arguments {
             strings.add(&[argument])?;
@@ -28,6 +29,15 @@ impl Plan {
         }
         let environment = strings.keep(self);
 
+        let name = Some(request.program.as_os_str().into());
+        if let Some(file) = file {
+            const EMPTY_PATH: c_long = libc::AT_EMPTY_PATH as c_long;
+            let path = self.keep_text(Stage::Exec, OsStr::new(""))?;
+            let arguments = [file.into(), path, address(arguments), address(environment), EMPTY_PATH, 0];
+            let step = Step::Call { number: libc::SYS_execveat, arguments, tolerated: 0 };
+            self.push(Stage::Exec, name, step);
+            return Ok(());
+        }
         if !request.program.as_bytes().contains(&b'/') {
             self.path = Some(path.unwrap_or_else(|| OsString::from("/bin:/usr/bin")));
         }
@@ -37,16 +47,23 @@ impl Plan {
         }
         let candidates = strings.keep(self);
         let step = Step::Execute { candidates, arguments, environment };
-        self.push(Stage::Exec, Some(request.program.as_os_str().into()), step);
+        self.push(Stage::Exec, name, step);
         Ok(())
     }
 
     /// What ENOENT of execve(2) means.
     pub(super) fn why_not_found(&self, request: &Request) -> Option<Cow<'static, str>> {
+        if request.file.is_some() {
+            return Some("an interpreter that its `#!` line or its ELF header names is missing, or cannot open the descriptor".into());
+        }
         let directory = request.directory.as_deref().unwrap_or(Path::new(""));
         let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
-        // only if this process sees the same root
-        if request.root.is_none() && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file()) {
+        // only if this process sees the same files
+        let same = request.root.is_none() && request.new_root.is_none() && request.mounts.is_empty();
+        if same
+            && request.namespaces.is_empty()
+            && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file())
+        {
             return Some(
                 "it is there, but not the interpreter that its `#!` line or its ELF header names".into(),
             );

@@ -1,9 +1,13 @@
 //! What a `Command` is asked for.
 
+use super::capabilities::Capability;
 use super::closures::Closures;
 use super::environment::CommandEnv;
 use super::limits::Resource;
+use super::mounts::Mount;
 use super::stdio::Stdio;
+use crate::SafeFlags;
+use crate::id_map::IdMaps;
 use std::ffi::{OsStr, OsString, c_int};
 use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
@@ -12,6 +16,8 @@ use std::path::PathBuf;
 /// None, false or empty: not asked for (`pidfd` apart).
 pub(super) struct Request {
     pub(super) program: OsString,
+    /// The program itself, if it is not to be looked for.
+    pub(super) file: Option<OwnedFd>,
     /// argv, its first included.
     pub(super) arguments: Vec<OsString>,
     pub(super) environment: CommandEnv,
@@ -19,15 +25,28 @@ pub(super) struct Request {
     pub(super) stdio: [Option<Stdio>; 3],
     pub(super) fds: Vec<(RawFd, OwnedFd)>,
     pub(super) close_other_fds: bool,
+    pub(super) flags: SafeFlags,
+    pub(super) maps: IdMaps,
+    pub(super) namespaces: Vec<OwnedFd>,
+    pub(super) private_mounts: bool,
+    pub(super) mounts: Vec<Mount>,
+    pub(super) new_root: Option<PathBuf>,
+    pub(super) hostname: Option<OsString>,
+    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) set_tid: Vec<libc::pid_t>,
     pub(super) setsid: bool,
+    pub(super) terminal: Option<OwnedFd>,
+    pub(super) foreground: Option<OwnedFd>,
     pub(super) process_group: Option<libc::pid_t>,
     pub(super) limits: Vec<(Resource, u64, u64)>,
     pub(super) nice: Option<c_int>,
     pub(super) cpus: Option<Vec<usize>>,
+    pub(super) oom_score_adj: Option<i16>,
     pub(super) root: Option<PathBuf>,
     pub(super) groups: Option<Vec<u32>>,
     pub(super) gid: Option<u32>,
     pub(super) uid: Option<u32>,
+    pub(super) capabilities: Option<Vec<Capability>>,
     pub(super) no_new_privs: bool,
     pub(super) parent_death_signal: Option<c_int>,
     pub(super) umask: Option<u32>,
@@ -35,7 +54,11 @@ pub(super) struct Request {
     pub(super) defaults: Vec<c_int>,
     pub(super) ignored: Vec<c_int>,
     pub(super) closures: Closures,
+    pub(super) ruleset: Option<OwnedFd>,
+    pub(super) filters: Vec<Vec<u8>>,
     pub(super) pidfd: bool,
+    pub(super) autoreap: bool,
+    pub(super) kill_on_close: bool,
 }
 
 impl Request {
@@ -44,20 +67,34 @@ impl Request {
         Self {
             arguments: vec![program.clone()],
             program,
+            file: None,
             environment: CommandEnv::default(),
             directory: None,
             stdio: [None, None, None],
             fds: Vec::new(),
             close_other_fds: false,
+            flags: SafeFlags::empty(),
+            maps: IdMaps::new(),
+            namespaces: Vec::new(),
+            private_mounts: true,
+            mounts: Vec::new(),
+            new_root: None,
+            hostname: None,
+            cgroup: None,
+            set_tid: Vec::new(),
             setsid: false,
+            terminal: None,
+            foreground: None,
             process_group: None,
             limits: Vec::new(),
             nice: None,
             cpus: None,
+            oom_score_adj: None,
             root: None,
             groups: None,
             gid: None,
             uid: None,
+            capabilities: None,
             no_new_privs: false,
             parent_death_signal: None,
             umask: None,
@@ -65,7 +102,11 @@ impl Request {
             defaults: Vec::new(),
             ignored: Vec::new(),
             closures: Closures::default(),
+            ruleset: None,
+            filters: Vec::new(),
             pidfd: true,
+            autoreap: false,
+            kill_on_close: false,
         }
     }
 
@@ -93,21 +134,38 @@ impl Request {
         }
         field("fds", filled(&&*self.fds));
         field("close_other_fds", self.close_other_fds.then_some(&true));
+        field("flags", (self.flags != SafeFlags::empty()).then_some(&self.flags));
+        field("id_maps", (!self.maps.is_empty()).then_some(&self.maps));
+        field("namespaces", filled(&&*self.namespaces));
+        field("private_mounts", (!self.private_mounts).then_some(&false));
+        field("mounts", filled(&&*self.mounts));
+        field("pivot_root", some(&self.new_root));
+        field("hostname", some(&self.hostname));
+        field("cgroup", some(&self.cgroup));
+        field("set_tid", filled(&&*self.set_tid));
         field("setsid", self.setsid.then_some(&true));
+        field("controlling_terminal", some(&self.terminal));
+        field("foreground", some(&self.foreground));
         field("process_group", some(&self.process_group));
         field("rlimits", filled(&&*self.limits));
         field("nice", some(&self.nice));
         field("affinity", some(&self.cpus));
+        field("oom_score_adj", some(&self.oom_score_adj));
         field("chroot", some(&self.root));
         field("groups", some(&self.groups));
         field("gid", some(&self.gid));
         field("uid", some(&self.uid));
+        field("capabilities", some(&self.capabilities));
         field("no_new_privs", self.no_new_privs.then_some(&true));
         field("parent_death_signal", some(&self.parent_death_signal));
         field("umask", some(&self.umask));
         field("block_signals", some(&self.blocked));
         field("default_signals", filled(&&*self.defaults));
         field("ignore_signals", filled(&&*self.ignored));
+        field("landlock", some(&self.ruleset));
+        field("seccomp_filters", filled(&&*self.filters));
+        field("autoreap", self.autoreap.then_some(&true));
+        field("kill_on_close", self.kill_on_close.then_some(&true));
         field("pidfd", (!self.pidfd).then_some(&false));
         debug.finish_non_exhaustive()
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const VARIABLE: &str = "CLONE_TRAMPOLINE_PROBE";
 
 /// This program, which runs `test` in it, and comes to [`inside`] there.
-fn this_program(test: &str) -> Command {
+pub(crate) fn this_program(test: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(VARIABLE, "inside");
     command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -26,20 +26,20 @@ fn this_program(test: &str) -> Command {
 }
 
 /// Runs `body`, and ends the program, if it is the one that the test has started.
-fn inside(body: impl FnOnce() -> i32) {
+pub(crate) fn inside(body: impl FnOnce() -> i32) {
     if std::env::var_os(VARIABLE).is_some() {
         exit(body());
     }
 }
 
 /// What `body` says in the program that `prepare` has changed.
-fn says(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce() -> String) -> String {
+pub(crate) fn says(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce() -> String) -> String {
     say(body);
     said(test, prepare)
 }
 
 /// In that program: says it, and ends.
-fn say(body: impl FnOnce() -> String) {
+pub(crate) fn say(body: impl FnOnce() -> String) {
     inside(|| {
         // not through libtest's capture
         File::from(io::stdout().as_fd().try_clone_to_owned().unwrap()).write_all(body().as_bytes()).unwrap();
@@ -47,7 +47,7 @@ fn say(body: impl FnOnce() -> String) {
     });
 }
 
-fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
+pub(crate) fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
     let mut command = this_program(test);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     prepare(&mut command);
@@ -58,14 +58,14 @@ fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
     text.split_once("<<").and_then(|(_, text)| text.split_once(">>")).expect("what was said").0.to_owned()
 }
 
-fn status(field: &str) -> String {
+pub(crate) fn status(field: &str) -> String {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
     format!("<<{}>>", line.trim())
 }
 
 #[track_caller]
-fn refused(command: &mut Command, stage: Stage, errno: i32) -> Error {
+pub(crate) fn refused(command: &mut Command, stage: Stage, errno: i32) -> Error {
     let error = command.spawn().unwrap_err();
     let kind = error.kind();
     let error = Error::of(&error).unwrap().clone();
@@ -76,14 +76,14 @@ fn refused(command: &mut Command, stage: Stage, errno: i32) -> Error {
 
 /// The same in a program that does nothing else meanwhile: nothing is left.
 #[track_caller]
-fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
+pub(crate) fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
     let before = descriptors();
     let error = refused(command, stage, errno);
     assert_eq!(descriptors(), before, "{error}");
     error
 }
 
-fn descriptors() -> Vec<OsString> {
+pub(crate) fn descriptors() -> Vec<OsString> {
     let mut all: Vec<_> =
         fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name()).collect();
     all.sort();
@@ -268,7 +268,7 @@ fn wait_closes_stdin() {
     });
 }
 
-fn pipe() -> (OwnedFd, File) {
+pub(crate) fn pipe() -> (OwnedFd, File) {
     use std::os::fd::FromRawFd;
     let mut fds = [-1; 2];
     // SAFETY: a place for two new descriptors.
@@ -1022,7 +1022,7 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
 }
 
 #[track_caller]
-fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
+pub(crate) fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
     let before = descriptors();
     let error = Error::of(&command.spawn().unwrap_err()).unwrap().clone();
     assert!(matches!(error.stage(), Stage::Clone | Stage::Clone3), "{error}");

@@ -14,6 +14,7 @@ mod panics;
 mod program;
 mod rseq;
 mod rules;
+mod sandbox;
 mod seccomp;
 mod signals;
 mod values;

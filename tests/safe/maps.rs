@@ -160,7 +160,9 @@ impl Server {
         let [asked, answer] = ["asked", "answer"].map(|name| file(name, 0o666, &fifo));
         let (asked, answer) = (asked.display(), answer.display());
         for (name, map) in [("newuidmap", "uid_map"), ("newgidmap", "gid_map")] {
-            script(name, &format!("echo {map} $* >{asked}; read answer <{answer}"));
+            // as before shadow 4.14
+            let old = "case $1 in fd:*) exit 1;; esac";
+            script(name, &format!("{old}; echo {map} $* >{asked}; read answer <{answer}"));
         }
         let writes = "echo $ids >/proc/$pid/$map";
         let server =

@@ -1,0 +1,72 @@
+//! What the kernel does for a child at its birth: wholly, or not at all.
+
+use super::plan::Plan;
+use super::request::Request;
+use crate::raw::CloneArgs;
+use crate::start::call_for;
+use crate::{CloneFlags, Conflict, Error, Stage};
+use std::os::fd::AsRawFd;
+
+/// What a program cannot share with its caller.
+const OWN: [(CloneFlags, &str); 3] = [
+    (CloneFlags::FS, "FS cannot be shared with a program: its chdir and chroot would be the caller's, too"),
+    (CloneFlags::FILES, "FILES cannot be shared with a program: execve(2) gives it a table of its own"),
+    (CloneFlags::SIGHAND, "SIGHAND cannot be shared with a program: a handler is an address in the memory"),
+];
+
+impl Request {
+    /// Refuses what the kernel would, by name, and for `exec` what takes a child. `between`: an intermediate child starts the
+    /// program's.
+    pub(super) fn check_birth(&self, in_place: bool, between: bool) -> Result<(), Error> {
+        let flags = self.birth_flags();
+        let refusal = if let Some((_, hint)) = OWN.iter().find(|(flag, _)| flags.contains(*flag)) {
+            Some(*hint)
+        } else if !self.maps.is_empty() && !flags.contains(CloneFlags::NEWUSER) {
+            Some("a uid_map or gid_map needs NEWUSER")
+        } else if in_place && (!flags.is_empty() || !self.set_tid.is_empty()) {
+            Some(
+                "flags, cgroup, set_tid, autoreap and kill_on_close are those of a child, which exec does not make",
+            )
+        } else {
+            let mut flags = flags;
+            flags.set(CloneFlags::PIDFD, self.pidfd);
+            flags.set(CloneFlags::PARENT, between);
+            Conflict::find(flags, 0, call_for(flags)).map(Conflict::message)
+        };
+        refusal.map_or(Ok(()), |hint| Err(Error::new(Stage::Flags, libc::EINVAL, hint)))
+    }
+
+    /// The flags that were asked for, in one way or another.
+    fn birth_flags(&self) -> CloneFlags {
+        // Handlers are reset in any case.
+        let mut flags = CloneFlags::from(self.flags) - CloneFlags::CLEAR_SIGHAND;
+        flags.set(CloneFlags::INTO_CGROUP, self.cgroup.is_some());
+        flags.set(CloneFlags::AUTOREAP, self.autoreap);
+        flags.set(CloneFlags::PIDFD_AUTOKILL, self.kill_on_close);
+        // the kernel's condition without CAP_SYS_ADMIN
+        if self.kill_on_close && self.no_new_privs {
+            flags |= CloneFlags::NNP;
+        }
+        flags
+    }
+
+    /// The arguments for the program's child, but for its stack and the places where the kernel stores something.
+    /// There is no exit signal: if a step fails, nobody but the start learns of the child.
+    pub(super) fn birth(&self, plan: &Plan, resets: bool) -> CloneArgs {
+        let mut flags = self.birth_flags() | CloneFlags::VM;
+        flags.set(CloneFlags::CLEAR_SIGHAND, !resets);
+        flags.set(CloneFlags::FILES, plan.cuts_fds);
+        flags.set(CloneFlags::PIDFD, self.pidfd || plan.awaits_maps);
+        CloneArgs {
+            flags: flags.bits(),
+            set_tid: if self.set_tid.is_empty() {
+                0
+            } else {
+                self.set_tid.as_ptr().expose_provenance() as u64
+            },
+            set_tid_size: self.set_tid.len() as u64,
+            cgroup: self.cgroup.as_ref().map_or(0, |fd| fd.as_raw_fd() as u64),
+            ..CloneArgs::default()
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a program sees of the file systems, in a mount namespace of its own.
+
+use super::child::Step;
+use super::plan::{NO_NAME, Plan};
+use super::request::Request;
+use crate::{Error, SafeFlags, Stage};
+use std::ffi::{OsStr, OsString, c_int, c_long, c_ulong};
+use std::path::{Path, PathBuf};
+
+/// A mount in the program's own mount namespace, for [`Command::mount`](crate::Command::mount).
+///
+/// A directory that is missing at the target is made; the one above it has to be there.
+///
+/// ```
+/// use clone_trampoline::{Command, Mount, SafeFlags};
+///
+/// let mut command = Command::new("ls");
+/// command.arg("/tmp").flags(SafeFlags::NEWUSER | SafeFlags::NEWNS).mount(Mount::file_system("tmpfs", "/tmp"));
+/// match command.output() {
+///     Ok(output) => assert_eq!(output.stdout, b""),
+///     Err(error) => println!("no namespaces here: {error}"),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mount {
+    kind: Kind,
+    target: PathBuf,
+    options: OsString,
+    read_only: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Bind(PathBuf),
+    FileSystem(OsString),
+    InPlace,
+}
+
+impl Mount {
+    fn new(kind: Kind, target: &Path) -> Self {
+        Self { kind, target: target.to_owned(), options: OsString::new(), read_only: false }
+    }
+
+    /// A file or directory at another place, with all that is mounted below it. The target of a file has to be there.
+    pub fn bind<S: AsRef<Path>, T: AsRef<Path>>(source: S, target: T) -> Self {
+        Self::new(Kind::Bind(source.as_ref().to_owned()), target.as_ref())
+    }
+
+    /// A new file system of this type, such as `tmpfs` and `proc`, without devices and setuid programs.
+    ///
+    /// `proc` shows the pid namespace of the program. A user namespace may only mount it where all of another `/proc` can be
+    /// seen; containers often hide parts of theirs.
+    pub fn file_system<F: AsRef<OsStr>, T: AsRef<Path>>(kind: F, target: T) -> Self {
+        Self::new(Kind::FileSystem(kind.as_ref().to_owned()), target.as_ref())
+    }
+
+    /// What is mounted there already, to make it [read-only](Self::read_only).
+    pub fn in_place<T: AsRef<Path>>(target: T) -> Self {
+        Self::new(Kind::InPlace, target.as_ref())
+    }
+
+    /// The file system's own options, such as `size=16m,mode=700`.
+    #[must_use]
+    pub fn options<O: AsRef<OsStr>>(mut self, options: O) -> Self {
+        self.options = options.as_ref().to_owned();
+        self
+    }
+
+    /// Nothing can be written there, nor below. Needs Linux 5.12.
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Mount, SafeFlags};
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "touch /tmp/file 2>/dev/null || echo read-only"]);
+    /// command.flags(SafeFlags::NEWUSER | SafeFlags::NEWNS).mount(Mount::in_place("/").read_only());
+    /// match command.output() {
+    ///     Ok(output) => assert_eq!(output.stdout, b"read-only\n"),
+    ///     Err(error) => println!("no namespaces here: {error}"),
+    /// }
+    /// ```
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+}
+
+// The type of mount(2)'s flags is not the same everywhere.
+const REC: c_ulong = libc::MS_REC as c_ulong;
+const PRIVATE: c_ulong = libc::MS_PRIVATE as c_ulong;
+const BIND: c_ulong = libc::MS_BIND as c_ulong;
+const HARMLESS: c_ulong = libc::MS_NOSUID as c_ulong | libc::MS_NODEV as c_ulong;
+
+impl Plan {
+    pub(super) fn mount(&mut self, request: &Request) -> Result<(), Error> {
+        let own = request.flags.contains(SafeFlags::NEWNS) || request.flags.contains(SafeFlags::EMPTY_MNTNS);
+        if !own {
+            let hint = "it would change the caller's mounts, or another program's: the flag NEWNS is missing";
+            return match (request.mounts.first(), &request.new_root) {
+                (Some(mount), _) => Err(refuse(Stage::Mount, &mount.target, hint)),
+                (_, Some(root)) => Err(refuse(Stage::PivotRoot, root, hint)),
+                _ => Ok(()),
+            };
+        }
+        if request.private_mounts && request.flags.contains(SafeFlags::NEWNS) {
+            let root = self.keep_text(Stage::PrivateMounts, OsStr::new("/"))?;
+            self.call_mount(Stage::PrivateMounts, NO_NAME, [0, root, 0, 0], REC | PRIVATE);
+        }
+        for mount in &request.mounts {
+            self.mount_one(mount)?;
+        }
+        request.new_root.as_deref().map_or(Ok(()), |root| self.pivot_root(root))
+    }
+
+    fn mount_one(&mut self, mount: &Mount) -> Result<(), Error> {
+        let name = || Some(mount.target.as_os_str().into());
+        let target = self.keep_text(Stage::Mount, mount.target.as_os_str())?;
+        let directory = [libc::AT_FDCWD.into(), target, 0o755, 0, 0, 0];
+        let make = Step::Call { number: libc::SYS_mkdirat, arguments: directory, tolerated: libc::EEXIST };
+        match &mount.kind {
+            Kind::Bind(source) => {
+                let source = self.keep_text(Stage::Mount, source.as_os_str())?;
+                self.push(Stage::Mount, name(), make);
+                self.call_mount(Stage::Mount, name(), [source, target, 0, 0], BIND | REC);
+            }
+            Kind::FileSystem(kind) => {
+                let kind = self.keep_text(Stage::Mount, kind)?;
+                let options = self.keep_text(Stage::Mount, &mount.options)?;
+                self.push(Stage::Mount, name(), make);
+                self.call_mount(Stage::Mount, name(), [kind, target, kind, options], HARMLESS);
+            }
+            Kind::InPlace => {}
+        }
+        if mount.read_only {
+            const RECURSIVE: c_long = 0x8000;
+            const READ_ONLY: u64 = 1;
+            // `struct mount_attr`: what is set, what is cleared, propagation, a user namespace
+            let attributes = [READ_ONLY, 0, 0, 0];
+            let size = size_of_val(&attributes) as c_long;
+            let attributes = self.keep(attributes.to_vec());
+            let arguments = [libc::AT_FDCWD.into(), target, RECURSIVE, attributes, size, 0];
+            self.push(Stage::Mount, name(), Step::Call { number: MOUNT_SETATTR, arguments, tolerated: 0 });
+        }
+        Ok(())
+    }
+
+    /// As in pivot_root(2): the old root comes to lie on the new one, and is taken off.
+    fn pivot_root(&mut self, root: &Path) -> Result<(), Error> {
+        let name = || Some(root.as_os_str().into());
+        let path = self.keep_text(Stage::PivotRoot, root.as_os_str())?;
+        let here = self.keep_text(Stage::PivotRoot, OsStr::new("."))?;
+        // It has to be a mount.
+        self.call_mount(Stage::PivotRoot, name(), [path, path, 0, 0], BIND | REC);
+        self.call(Stage::PivotRoot, name(), libc::SYS_chdir, [path, 0, 0, 0]);
+        self.call(Stage::PivotRoot, name(), libc::SYS_pivot_root, [here, here, 0, 0]);
+        self.call(Stage::PivotRoot, name(), libc::SYS_umount2, [here, libc::MNT_DETACH.into(), 0, 0]);
+        let root = self.keep_text(Stage::PivotRoot, OsStr::new("/"))?;
+        self.call(Stage::PivotRoot, name(), libc::SYS_chdir, [root, 0, 0, 0]);
+        Ok(())
+    }
+
+    fn call_mount(
+        &mut self,
+        stage: Stage,
+        name: Option<Box<OsStr>>,
+        [source, target, kind, options]: [c_long; 4],
+        flags: c_ulong,
+    ) {
+        let arguments = [source, target, kind, flags as c_long, options, 0];
+        self.push(stage, name, Step::Call { number: libc::SYS_mount, arguments, tolerated: 0 });
+    }
+}
+
+/// What the errno of a mount hides.
+pub(super) fn why(errno: c_int) -> Option<&'static str> {
+    Some(match errno {
+        libc::EPERM => {
+            "it takes CAP_SYS_ADMIN in the user namespace, a seccomp filter that allows it, and, for a file system, one that a \
+             user namespace may mount; `proc` only where another /proc can be seen wholly; in a user namespace nothing can be \
+             bound without what is mounted below it"
+        }
+        libc::ENODEV => "the kernel does not know a file system of this type",
+        libc::EINVAL => "no mount is there, or its options are wrong",
+        libc::ENOSYS => "read_only needs mount_setattr(2), let through by seccomp filters: Linux 5.12",
+        _ => return None,
+    })
+}
+
+fn refuse(stage: Stage, path: &Path, hint: &'static str) -> Error {
+    Error::new(stage, libc::EINVAL, hint).at(Some(path.as_os_str().into()))
+}
+
+/// New numbers are the same distance from each other everywhere.
+const MOUNT_SETATTR: c_long = libc::SYS_clone3 + 442 - 435;

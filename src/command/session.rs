@@ -1,0 +1,80 @@
+//! The session of a program, its process group, and its terminal.
+
+#![allow(unsafe_code)]
+
+use super::child::Step;
+use super::plan::{NO_NAME, Plan};
+use super::request::Request;
+use super::signals::Mask;
+use crate::Stage;
+use crate::error::argument;
+use std::ffi::{c_int, c_long};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+impl Plan {
+    pub(super) fn leave_the_group(&mut self, request: &Request) {
+        // Only the leader of a session can get a controlling terminal.
+        let leads = request.setsid || request.terminal.is_some();
+        if leads {
+            self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
+        }
+        // the leader of a new session leads a process group already, and may not leave it
+        if let Some(group) = request.process_group.filter(|group| !(leads && *group == 0)) {
+            let arguments = [0, c_long::from(group), 0, 0];
+            self.call(Stage::ProcessGroup, argument(group), libc::SYS_setpgid, arguments);
+        }
+        if let Some(terminal) = &request.terminal {
+            let fd = terminal.as_raw_fd();
+            let arguments = [fd.into(), libc::TIOCSCTTY as c_long, 0, 0];
+            self.call(
+                Stage::ControllingTerminal,
+                argument(format_args!("fd {fd}")),
+                libc::SYS_ioctl,
+                arguments,
+            );
+        }
+        // All signals are blocked, so a SIGTTOU does not stop the child.
+        if let Some(terminal) = &request.foreground {
+            let fd = terminal.as_raw_fd();
+            self.push(Stage::Foreground, argument(format_args!("fd {fd}")), Step::Foreground(fd));
+        }
+    }
+}
+
+/// The foreground process group of a terminal before a start.
+pub(super) struct Foreground<'a> {
+    terminal: BorrowedFd<'a>,
+    group: libc::pid_t,
+}
+
+impl<'a> Foreground<'a> {
+    pub(super) fn of(terminal: BorrowedFd<'a>) -> Self {
+        // SAFETY: no pointers.
+        Self { terminal, group: unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) } }
+    }
+
+    /// After a start that has failed: the child's group may have been the last one, and is gone.
+    pub(super) fn restore(&self) {
+        let fd = self.terminal.as_raw_fd();
+        // SAFETY: no pointers.
+        let now = unsafe { libc::tcgetpgrp(fd) };
+        if self.group <= 0 || now == self.group {
+            return;
+        }
+        // Or a SIGTTOU would stop this program, which is in the background now.
+        let Ok(mask) = Mask::block_all() else { return };
+        // SAFETY: no pointers.
+        unsafe { libc::tcsetpgrp(fd, self.group) };
+        mask.restore();
+    }
+}
+
+/// What the errno of either request hides.
+pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
+    Some(match (stage, errno) {
+        (_, libc::ENOTTY) => "it is no terminal, or not the controlling terminal of the program's session",
+        (Stage::ControllingTerminal, libc::EPERM) => "it is the controlling terminal of another session",
+        (_, libc::EIO) => "the other end of the terminal is closed",
+        _ => return None,
+    })
+}
