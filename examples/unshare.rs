@@ -6,17 +6,16 @@
 //!
 //! Runs as an ordinary user if `user` is among the names and user namespaces are allowed.
 
-use clone_trampoline::{Builder, SafeFlags};
+use clone_trampoline::{Command, SafeFlags};
 use std::env::args_os;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut args = args_os().skip(1);
     let (names, program) = (args.next().unwrap_or("user,uts,pid".into()), args.next().unwrap_or("id".into()));
-    let mut flags = SafeFlags::empty();
+    let mut command = Command::new(program);
     for name in names.to_str().ok_or("names of namespaces")?.split(',') {
-        flags |= match name {
+        command.flags(match name {
             "cgroup" => SafeFlags::NEWCGROUP,
             "ipc" => SafeFlags::NEWIPC,
             "mnt" => SafeFlags::NEWNS,
@@ -26,16 +25,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             "user" => SafeFlags::NEWUSER,
             "uts" => SafeFlags::NEWUTS,
             _ => return Err(format!("{name}: no namespace").into()),
-        };
+        });
     }
-    let mut command = Command::new(program);
-    command.args(args);
-    // SAFETY: this program has one thread; the closure only executes another one.
-    let mut child = unsafe {
-        Builder::new().flags(flags).fork(|| {
-            eprintln!("unshare: {}", command.exec());
-            127
-        })
-    }?;
-    Ok(ExitCode::from(child.wait()?.code().map_or(1, |code| code as u8)))
+    let status = command.args(args).status()?;
+    Ok(ExitCode::from(status.code().map_or(1, |code| code as u8)))
 }

@@ -445,6 +445,9 @@ impl Command {
 
     /// The cgroup that the program is born in: a directory of a cgroup v2 file system (Linux 5.7).
     ///
+    /// Where tasks were killed by `cgroup.kill`, newer kernels (seen on 6.18) kill each program that is born there later, so make
+    /// a new cgroup then.
+    ///
     /// ```no_run
     /// let mut command = clone_trampoline::Command::new("make");
     /// command.cgroup(std::fs::File::open("/sys/fs/cgroup/batch")?);

@@ -1,0 +1,190 @@
+//! A small supervisor, as systemd is for a socket-activated service: it listens, starts a program that gets the socket as its
+//! descriptor 3, starts it again when it ends, and on SIGTERM ends it with all that it has started.
+//!
+//! ```text
+//! cargo run --example service -- 127.0.0.1:8080 python3 server.py
+//! cargo run --example service -- 127.0.0.1:8080        (a program of this example's, which serves three clients and ends)
+//! ```
+//!
+//! Where cgroups can be had the tree is killed by `cgroup.kill`, and otherwise by the end of its pid namespace.
+
+use clone_trampoline::{Child, Command, SafeFlags};
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = env::args_os().skip(1);
+    let address = args.next().unwrap_or("127.0.0.1:0".into()).into_string().map_err(|_| "an address")?;
+    if address == "--serve" {
+        return Ok(serve()?);
+    }
+    let socket = TcpListener::bind(address)?;
+    println!("service: listening at {}", socket.local_addr()?);
+
+    // Who takes sockets so wants to see that they are meant for it, and only the child knows its pid.
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_PID=$$; export LISTEN_PID; exec \"$@\"", "sh"]);
+    match args.next() {
+        Some(program) => command.arg(program).args(args),
+        None => command.arg(env::current_exe()?).arg("--serve"),
+    };
+    supervise(&mut command, socket)?;
+    Ok(())
+}
+
+/// Keeps the program running until SIGTERM comes.
+pub(crate) fn supervise(command: &mut Command, socket: TcpListener) -> io::Result<()> {
+    let mut stop = Signals::new(libc::SIGTERM)?;
+    // What this program blocks is not what the service is to block.
+    command.block_signals(&[]).close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
+    command.fd(3, socket).env("LISTEN_FDS", "1");
+    let mut pause = Duration::from_millis(100);
+    loop {
+        // A new one for each start: Linux 6.18 kills what is born in a cgroup that was killed before.
+        let tree = Tree::new(command)?;
+        let mut child = command.spawn()?;
+        println!("service: started process {}", child.id());
+        let stopped = stop.wait_beside(&child)?;
+        let status = tree.end(&mut child)?;
+        println!("service: process {} ended: {status}", child.id());
+        if stopped || stop.wait(pause)? {
+            return Ok(());
+        }
+        pause = Duration::from_secs(5).min(2 * pause);
+    }
+}
+
+/// All that a service starts.
+enum Tree {
+    /// All of it is in this cgroup.
+    Cgroup(PathBuf),
+    /// The service is the first process of a pid namespace.
+    Namespace,
+}
+
+impl Tree {
+    /// Prepares the command for one or the other.
+    fn new(command: &mut Command) -> io::Result<Self> {
+        if let Some(cgroup) = Self::cgroup() {
+            command.cgroup(File::open(&cgroup)?);
+            println!("service: its cgroup is {}", cgroup.display());
+            return Ok(Self::Cgroup(cgroup));
+        }
+        // SAFETY: no arguments to get wrong.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        if uid != 0 {
+            command.flags(SafeFlags::NEWUSER).uid_map(uid, uid, 1).gid_map(gid, gid, 1);
+        }
+        command.flags(SafeFlags::NEWPID);
+        println!("service: it has a pid namespace");
+        Ok(Self::Namespace)
+    }
+
+    /// A new cgroup below this program's, if there can be one whose tasks can be killed (Linux 5.14).
+    fn cgroup() -> Option<PathBuf> {
+        let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+        let root = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .find(|words| words[2] == "cgroup2")?;
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let cgroup = Path::new(root[1]).join(own).join(format!("service-{}", std::process::id()));
+        fs::create_dir(&cgroup).ok()?;
+        if cgroup.join("cgroup.kill").exists() {
+            return Some(cgroup);
+        }
+        _ = fs::remove_dir(&cgroup);
+        None
+    }
+
+    /// Ends the service and what it has started. It has ten seconds to do so itself.
+    fn end(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        child.send_signal(libc::SIGTERM)?;
+        if child.wait_timeout(Duration::from_secs(10))?.is_none() {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        if let Self::Cgroup(cgroup) = self {
+            fs::write(cgroup.join("cgroup.kill"), "1")?;
+        }
+        Ok(status)
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if let Self::Cgroup(cgroup) = self {
+            // The last one may still be on its way out.
+            for _ in 0..100 {
+                if fs::remove_dir(&*cgroup).is_ok() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            eprintln!("service: {} is left", cgroup.display());
+        }
+    }
+}
+
+/// A signal, as something to wait for: signalfd(2).
+struct Signals(File);
+
+impl Signals {
+    fn new(signal: i32) -> io::Result<Self> {
+        // SAFETY: a set of signals, and a new descriptor.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigaddset(&mut set, signal);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            match libc::signalfd(-1, &set, libc::SFD_CLOEXEC) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(Self(OwnedFd::from_raw_fd(fd).into())),
+            }
+        }
+    }
+
+    /// Waits until the child has ended (false) or the signal has come (true).
+    fn wait_beside(&mut self, child: &Child) -> io::Result<bool> {
+        self.poll(child.pidfd().map(|pidfd| pidfd.as_raw_fd()), -1)
+    }
+
+    /// Whether the signal comes in this time.
+    fn wait(&mut self, limit: Duration) -> io::Result<bool> {
+        self.poll(None, limit.as_millis() as i32)
+    }
+
+    fn poll(&mut self, other: Option<i32>, milliseconds: i32) -> io::Result<bool> {
+        let of = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut fds = [of(self.0.as_raw_fd()), of(other.unwrap_or(-1))];
+        // SAFETY: places for what is there.
+        while unsafe { libc::poll(fds.as_mut_ptr(), 2, milliseconds) } == -1 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        let came = fds[0].revents != 0;
+        if came {
+            self.0.read_exact(&mut [0; size_of::<libc::signalfd_siginfo>()])?;
+        }
+        Ok(came)
+    }
+}
+
+/// The service of this example: tells three clients who it is, and ends.
+pub(crate) fn serve() -> io::Result<()> {
+    // SAFETY: the supervisor gives it this descriptor, and nobody else here knows of it.
+    let socket = unsafe { TcpListener::from_raw_fd(3) };
+    for number in 1..=3 {
+        let (mut client, _) = socket.accept()?;
+        writeln!(client, "process {}, client {number}", std::process::id())?;
+    }
+    Err(io::Error::other("that was the last client"))
+}
