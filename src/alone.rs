@@ -19,6 +19,12 @@ pub(crate) fn is_alone() -> bool {
     }
 }
 
+/// Whether the calling thread is known to be the only task that uses its memory: not, in a child of `call` or `spawn`.
+pub(crate) fn has_own_memory() -> bool {
+    // SAFETY: no pointers. It changes nothing where it is allowed.
+    unsafe { libc::unshare(libc::CLONE_VM) == 0 }
+}
+
 /// Asks for what only a process of one thread may do, and what changes nothing there: `check_unshare_flags` of the kernel.
 fn asked() -> Result<(), i32> {
     // SAFETY: no pointers.

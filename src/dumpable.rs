@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::kernel_signals::Mask;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
@@ -40,7 +41,9 @@ pub(crate) struct Dumpable {
 impl Dumpable {
     pub(crate) fn watch() -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        Self { before: is_dumpable(), ids: ids() }
+        // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
+        let ids = ids();
+        Self { before: is_dumpable(), ids }
     }
 
     /// In the child, at its end: whether its credentials have changed. The kernel clears the one with the other.
@@ -54,7 +57,11 @@ impl Dumpable {
     /// In the parent, when the child is gone. A program that has changed its own ids meanwhile stays as it is: its memory
     /// may hold what its new user must not see. Each child looks for that in its own time.
     pub(crate) fn restore(self, lost: bool) {
+        // set*id of another thread reaches this one by a signal, which must not come between a look at the ids and what
+        // follows from it.
+        let mut mask = None;
         if lost || LOST.load(SeqCst) {
+            mask = Mask::block_all().ok();
             if self.ids != ids() {
                 LOST.store(false, SeqCst);
             } else if lost && self.before {
@@ -62,7 +69,12 @@ impl Dumpable {
             }
         }
         CHILDREN.fetch_sub(1, SeqCst);
-        while CHILDREN.load(SeqCst) == 0 && LOST.swap(false, SeqCst) {
+        while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
+            // Another child was lost just now, and left it to this one, the last.
+            mask = mask.or_else(|| Mask::block_all().ok());
+            if !LOST.swap(false, SeqCst) || self.ids != ids() {
+                break;
+            }
             set(1);
             // A child that was made meanwhile may have other credentials by now. The last one puts it right.
             if CHILDREN.load(SeqCst) == 0 {
@@ -70,6 +82,9 @@ impl Dumpable {
             }
             set(0);
             LOST.store(true, SeqCst);
+        }
+        if let Some(mask) = mask {
+            mask.restore();
         }
     }
 }

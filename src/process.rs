@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::end::Pause;
 use std::ffi::c_int;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -189,9 +190,18 @@ impl Child {
             return Ok(self.status);
         }
         let Some(pidfd) = &self.pidfd else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        let fd = pidfd.as_raw_fd();
         let end = Instant::now().checked_add(limit);
-        poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }], end)?;
-        self.try_wait()
+        let mut pause = Pause::new();
+        loop {
+            poll(&mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }], end)?;
+            let status = self.try_wait()?;
+            if status.is_some() || end.is_some_and(|end| end <= Instant::now()) {
+                return Ok(status);
+            }
+            // It has ended, and whoever traces it has not been told yet.
+            pause.sleep();
+        }
     }
 
     fn wait_or_look(&mut self, options: c_int) -> io::Result<Option<ExitStatus>> {
@@ -199,7 +209,9 @@ impl Child {
             return Ok(self.status);
         }
         let status = match (self.wait_id(options), &self.pidfd) {
-            (Err(error), Some(pidfd)) => Some(kept_status(pidfd.as_fd()).ok_or(error)?),
+            (Err(error), Some(pidfd)) if error.raw_os_error() == Some(libc::ECHILD) => {
+                Some(kept_status(pidfd.as_fd()).ok_or(error)?)
+            }
             (status, _) => status?,
         };
         self.status = status.filter(|status| status.stopped_signal().is_none());
@@ -268,8 +280,8 @@ impl Child {
                 return Ok(());
             }
             let error = io::Error::last_os_error();
-            // filters of containers that are older than the call
-            if error.raw_os_error() != Some(libc::ENOSYS) {
+            // filters that do not know the call; kill(2) knows who may not
+            if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
                 return Err(error);
             }
         }

@@ -13,7 +13,7 @@ use crate::kernel_signals::KernelAction;
 use crate::raw::{CloneArgs, clone_trampoline_syscall};
 use crate::start::start_raw;
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 /// The number of the request, as the kernel takes it.
 const TIOCSPGRP: c_long = libc::TIOCSPGRP as c_long;
@@ -34,6 +34,8 @@ pub(super) enum Step {
     AwaitMaps(*const AtomicU32),
     /// Writes a text of this length to a file.
     Write { path: c_long, text: c_long, length: c_long },
+    /// Notes whether the signal at the parent's death is gone, as it is after a change of credentials. A [`MARK`] is taken away.
+    LookForMark(*const AtomicBool),
     /// Removes capabilities that are not in this set from the bounding set.
     DropBounding(u64),
     /// Makes the child's process group the foreground one of a terminal.
@@ -125,6 +127,14 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
             }
             Step::AwaitMaps(word) => await_maps(&*word),
             Step::Write { path, text, length } => write(path, text, length),
+            Step::LookForMark(changed) => match death_signal() {
+                0 => {
+                    (*changed).store(true, Ordering::Relaxed);
+                    0
+                }
+                MARK => call(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]),
+                _ => 0,
+            },
             Step::DropBounding(keep) => drop_bounding(keep),
             Step::Foreground(terminal) => {
                 let group = clone_trampoline_syscall(libc::SYS_getpgid, 0, 0, 0, 0, 0, 0) as c_int;
@@ -143,6 +153,17 @@ unsafe fn call(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_int {
     // SAFETY: the caller's promise.
     let result = unsafe { clone_trampoline_syscall(number, a, b, c, d, e, f) };
     if (-4095..0).contains(&result) { -result as c_int } else { 0 }
+}
+
+/// The last real-time signal but one, as a signal at the parent's death, where no other one was asked for. It would end the
+/// child, as it should.
+pub(super) const MARK: c_long = NSIG as c_long - 1;
+
+unsafe fn death_signal() -> c_long {
+    let mut signal: c_int = 0;
+    // SAFETY: a place for the signal.
+    unsafe { call(libc::SYS_prctl, [libc::PR_GET_PDEATHSIG.into(), address(&raw mut signal), 0, 0, 0, 0]) };
+    signal.into()
 }
 
 /// Whether the process of a pidfd has ended.
@@ -178,7 +199,7 @@ unsafe fn await_maps(word: &AtomicU32) -> c_int {
     unsafe {
         call(libc::SYS_futex, [place, libc::FUTEX_WAKE.into(), c_int::MAX.into(), 0, 0, 0]);
         while word.load(Ordering::Acquire) == AWAITS_MAPS {
-            call(libc::SYS_futex, [place, libc::FUTEX_WAIT.into(), AWAITS_MAPS.into(), 0, 0, 0]);
+            call(libc::SYS_futex, [place, libc::FUTEX_WAIT.into(), AWAITS_MAPS as c_long, 0, 0, 0]);
         }
     }
     if word.swap(RUNS, Ordering::Relaxed) == HAS_MAPS { 0 } else { libc::ECANCELED }
@@ -234,26 +255,26 @@ unsafe fn reset(signal: c_long) {
 }
 
 /// As execvp(3). If a candidate is missing, or may not be executed, the next one is tried. If none is executed, the error is
-/// EACCES if any candidate gave it, and otherwise ENOENT.
+/// EACCES if any candidate gave it, and otherwise that of the last one.
 unsafe fn execute(
     mut candidates: *const c_long,
     arguments: *const c_long,
     environment: *const c_long,
 ) -> c_int {
-    let mut last = libc::ENOENT;
+    let (mut last, mut denied) = (libc::ENOENT, false);
     loop {
         // SAFETY: lists of strings that end with null.
         let errno = unsafe {
             let candidate = *candidates;
             if candidate == 0 {
-                return last;
+                return if denied { libc::EACCES } else { last };
             }
             candidates = candidates.add(1);
             call(libc::SYS_execve, [candidate, address(arguments), address(environment), 0, 0, 0])
         };
         match errno {
-            libc::EACCES => last = errno,
-            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+            libc::EACCES => denied = true,
+            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => last = errno,
             _ => return errno,
         }
     }

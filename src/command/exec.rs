@@ -8,7 +8,7 @@ use super::fds::Move;
 use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
-use crate::alone::is_alone;
+use crate::alone::has_own_memory;
 use crate::{Error, Stage};
 use std::convert::Infallible;
 use std::ffi::c_int;
@@ -53,14 +53,14 @@ struct Saved {
 
 impl Places {
     /// Takes each number that is free. A number that is in use may be another thread's, so it is taken only if it is the
-    /// `Command`'s own, if it is 0 to 2, as std does, or if there is no other thread.
+    /// `Command`'s own, if it is 0 to 2, as std does, or if nobody else uses this memory.
     fn take(plan: &Plan) -> Result<Self, Error> {
         let mut places = Self(Vec::with_capacity(plan.moves.len()));
         // the free ones first, or a saved duplicate could land on one
         let used: Vec<&Move> = plan.moves.iter().filter(|it| !places.claim(it)).collect();
         for it in used {
             let target = it.target;
-            if target > libc::STDERR_FILENO && !plan.own.contains(&target) && !is_alone() {
+            if target > libc::STDERR_FILENO && !plan.own.contains(&target) && !has_own_memory() {
                 let hint = "this program has it open, and another of its threads may use it";
                 return Err(Error::new(Stage::Fd, libc::EBUSY, hint).at(it.argument()));
             }

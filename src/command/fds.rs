@@ -31,6 +31,15 @@ impl Plan {
     /// Finds out what becomes what, and lets the child have a table of its own. Until [`give_fds`](Self::give_fds) the
     /// descriptors have the caller's numbers.
     pub(super) fn prepare_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<Fds, Error> {
+        // Before anything here gets the number of one that is closed.
+        for (stdio, default) in request.stdio.iter().zip(defaults) {
+            if let Kind::Standard(source) = stdio.as_ref().unwrap_or(default).0 {
+                // SAFETY: no pointers.
+                if unsafe { libc::fcntl(source, libc::F_GETFD) } == -1 {
+                    return Err(Error::from_io(Stage::Stdio, &io::Error::last_os_error()));
+                }
+            }
+        }
         let mut moves = Vec::new();
         let mut kept = Vec::new();
         for (number, default) in defaults.into_iter().enumerate() {
@@ -109,7 +118,8 @@ impl Plan {
             if !targets.contains(&number) {
                 return Ok(number);
             }
-            let duplicate = duplicate(number, &targets).map_err(|error| Error::from_io(stage, &error))?;
+            let duplicate =
+                duplicate(number, &targets, &mut 0).map_err(|error| Error::from_io(stage, &error))?;
             let number = duplicate.as_raw_fd();
             self.fds.push(duplicate);
             Ok(number)
@@ -162,6 +172,7 @@ fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
     // the limit is read only if there is something to move
     let limit = if targets.is_empty() { 0 } else { limit() };
     let mut all = Steps::default();
+    let mut least = 0;
     for it in moves {
         let argument = it.argument();
         if it.target < 0 || it.target as libc::rlim_t >= limit {
@@ -172,7 +183,7 @@ fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
             return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_hint(Some(hint)));
         }
         if targets.contains(&it.source) {
-            let duplicate = duplicate(it.source, &targets)
+            let duplicate = duplicate(it.source, &targets, &mut least)
                 .map_err(|error| Error::from_io(Stage::Fd, &error).at(argument.clone()))?;
             all.in_the_way.push(it.source);
             it.source = duplicate.as_raw_fd();
@@ -184,21 +195,25 @@ fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
     Ok(all)
 }
 
-/// By a number that is nobody's target.
-fn duplicate(source: RawFd, targets: &[RawFd]) -> io::Result<OwnedFd> {
-    let mut least = 0;
+/// By a number that is nobody's target, from `least` on. All those below it are in use, or targets.
+fn duplicate(source: RawFd, targets: &[RawFd], least: &mut RawFd) -> io::Result<OwnedFd> {
     loop {
         // SAFETY: no pointers; the result is a new descriptor, which nobody else has.
         let fd = unsafe {
-            match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, least) {
-                -1 => return Err(io::Error::last_os_error()),
+            match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, *least) {
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    // `least` is the limit.
+                    let full = error.raw_os_error() == Some(libc::EINVAL);
+                    return Err(if full { io::Error::from_raw_os_error(libc::EMFILE) } else { error });
+                }
                 fd => OwnedFd::from_raw_fd(fd),
             }
         };
+        *least = fd.as_raw_fd() + 1;
         if !targets.contains(&fd.as_raw_fd()) {
             return Ok(fd);
         }
-        least = fd.as_raw_fd() + 1;
     }
 }
 
@@ -235,6 +250,9 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn limit() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a place for the limits.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    limit.rlim_cur
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => limit.rlim_cur,
+        // A filter refuses. dup3(2) knows the limit.
+        _ => libc::RLIM_INFINITY,
+    }
 }

@@ -12,9 +12,10 @@ use crate::dumpable::Dumpable;
 use crate::end::{sleep_while, wait};
 use crate::probe::not_shared;
 use crate::raw::CloneArgs;
-use crate::start::{Stack, refusal, start};
+use crate::start::{Stack, reach_below, refusal, start};
 use crate::why::no_thread;
 use crate::{Child, CloneFlags, Error, Stage};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::panic::resume_unwind;
@@ -32,6 +33,15 @@ struct Room([u8; 16 * 1024]);
 
 impl Request {
     pub(super) fn start(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
+        // The child's room is a frame larger than a guard page. These compilers touch each page of such a frame themselves.
+        if !cfg!(any(
+            target_arch = "x86",
+            target_arch = "x86_64",
+            target_arch = "powerpc64",
+            target_arch = "s390x"
+        )) {
+            reach_below();
+        }
         if !NO_CLEAR_SIGHAND.load(Ordering::Relaxed) {
             match self.attempt(defaults, false) {
                 // Only how handlers are reset may be done otherwise. What was asked for is not dropped.
@@ -50,7 +60,6 @@ impl Request {
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
         let mut plan = Plan::new(self, defaults, Way::Child { resets })?;
         let between = plan.first > 0;
-        // Closures use the caller's thread-local storage, and as much stack as they like.
         let sleeps = plan.sleeps;
 
         let mut room = MaybeUninit::<Room>::uninit();
@@ -118,11 +127,12 @@ impl Request {
         };
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
         if let Some(dumpable) = dumpable {
-            dumpable.restore(true);
+            dumpable.restore(plan.has_changed_ids.load(Ordering::Relaxed));
         }
         let mut pid = started.map_err(|error| match error.raw_os_error() {
-            libc::EINVAL if error.hint().is_none() => error
-                .with_hint(Some("memory cannot be shared under an emulator such as qemu-user or valgrind")),
+            libc::EINVAL if error.hint().is_none() => {
+                error.with_hint(Some("memory cannot be shared under an emulator such as qemu-user"))
+            }
             _ => error,
         })?;
         if word.load(Ordering::Acquire) != 0 {
@@ -197,9 +207,16 @@ fn attend(word: &AtomicU32, maps: impl FnOnce() -> Result<(), Error>) -> Result<
 fn end_at_birth(pid: libc::pid_t) -> Option<ExitStatus> {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let options = libc::WEXITED | libc::WNOWAIT | libc::__WCLONE;
-    // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
-    // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
-    let known = unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 };
+    let known = loop {
+        // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
+        // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
+        if unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 } {
+            break true;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            break false;
+        }
+    };
     // SAFETY: it has been stored.
     let is_end = known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
     if is_end { wait(pid, libc::__WCLONE | libc::WNOHANG).ok().flatten() } else { None }

@@ -24,6 +24,7 @@ mod request;
 mod session;
 mod signals;
 mod stdio;
+mod traced;
 
 pub use capabilities::Capability;
 pub use environment::CommandEnvs;
@@ -66,7 +67,13 @@ use std::slice;
 /// groups, gid, uid, capabilities, `no_new_privs`, the signal at the parent's death, working directory, umask, signals,
 /// closures, landlock, filters, the program. The first part that fails gives the error.
 ///
-/// A start takes 16 KiB of the calling thread's stack. A signal handler of the caller must not leave a start by longjmp(3).
+/// A start takes 16 KiB of the calling thread's stack. A signal handler of the caller must not leave a start by longjmp(3),
+/// and not return in a copy that it has made of the process by fork(2). A child that is being started keeps the ids that the
+/// caller had, even if another thread changes them meanwhile. Before Linux 5.16 a child that dumps core before it executes its
+/// program ends the caller, too.
+///
+/// A debugger or strace(1) sees the child as that of vfork(2): where the program is traced, the calling thread sleeps in each
+/// start, as with closures. valgrind ends a program that starts another one so.
 ///
 /// So a relative program, and a relative entry of `PATH`, are looked for in the new working directory.
 ///
@@ -300,8 +307,9 @@ impl Command {
     }
 
     /// Whether the program gets only 0, 1, 2 and the descriptors of [`fd`](Self::fd). By default it gets every descriptor that
-    /// is not close-on-exec, as with std. Needs close_range(2): Linux 5.9, or 5.11 with closures or [`exec`](Self::exec). It
-    /// takes no longer when more descriptors are open.
+    /// is not close-on-exec, as with std. Needs close_range(2): Linux 5.9, or 5.11 with closures or [`exec`](Self::exec).
+    /// Descriptors above the highest one that the program is given cost nothing: its child never has them. Those below are
+    /// copied, and closed.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -756,20 +764,25 @@ impl Command {
         self
     }
 
-    /// Runs a closure in the child, just before the program is executed. At each start all closures run, in the order in
+    /// Runs a closure in the child, before landlock, filters and the program. At each start all closures run, in the order in
     /// which they were given.
     ///
     /// The closure runs in the caller's memory, with the caller's thread-local storage. What it writes there stays. The
     /// calling thread sleeps until the program is executed: it handles no signals, a shell may not learn of Ctrl-Z, and
     /// set*id in another thread waits. If the closure returns an error, the start fails with all of that error's words.
-    /// If it panics, the child ends by `SIGABRT`. Before Linux 5.16 a child that dumps core ends the caller, too.
+    /// If it panics, the child ends by `SIGABRT`. In a program that is built with `panic = "abort"` the caller's thread then
+    /// counts as panicking for ever.
+    ///
+    /// The program's environment was made before: a variable that the closure sets is set in the caller, and not for the program.
     ///
     /// On musl `raise`, `abort` and `gettid` of libc name the caller's thread, not the child.
     ///
     /// # Safety
     ///
-    /// As for [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec), with three more. Other threads run at
-    /// the same time, in the same memory. A signal can end the child at any point of the closure: a lock that it holds then
+    /// As for [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec), with four more. Other threads run at
+    /// the same time, in the same memory. If one of them may call set*id or setgroups of libc, the closure does not: both would
+    /// wait for ever, so use [`uid`](Self::uid), [`gid`](Self::gid) and [`groups`](Self::groups), or the system call itself. A
+    /// signal can end the child at any point of the closure: a lock that it holds then
     /// stays locked, and data that it is changing stay half changed. And nothing that the closure leaves in memory may own
     /// what only the child has, such as a descriptor that it has opened.
     ///

@@ -1,13 +1,14 @@
 //! What was asked for, as a list of the child's steps.
 
-use super::child::{RUNS, Step, address};
+use super::child::{MARK, RUNS, Step, address};
 use super::fds::{Late, Move};
 use super::namespaces::{Joined, change_ids, hide_parent, own_pidfd};
 use super::request::Request;
-use super::signals::Set;
 use super::stdio::Stdio;
+use super::traced::is_traced;
 use super::{confine, mounts, namespaces, session};
 use crate::error::argument;
+use crate::kernel_signals::Set;
 use crate::{Error, Stage, id_map};
 use std::any::Any;
 use std::cell::Cell;
@@ -19,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// Who performs the steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,11 +44,15 @@ pub(super) struct Plan {
     pub(super) own: Vec<RawFd>,
     /// The caller's ends of pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
-    /// Whether the caller sleeps while the child has its memory: for closures, which use its thread-local storage, and for
-    /// `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2).
+    pub(super) has_closures: bool,
+    /// Whether the caller sleeps while the child has its memory: for closures, which use its thread-local storage and as much
+    /// stack as they like, for `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2), and
+    /// for debuggers.
     pub(super) sleeps: bool,
-    /// Whether the child may get other ids, or more capabilities.
+    /// Whether the child's credentials may change.
     pub(super) changes_ids: bool,
+    /// Whether they have: the child says so.
+    pub(super) has_changed_ids: Rc<AtomicBool>,
     /// Whether the child waits until its parent has written its maps of ids.
     pub(super) awaits_maps: bool,
     /// A pidfd of this process, for a child in whose pid namespace it has no pid.
@@ -83,13 +88,16 @@ impl Plan {
             moves: Vec::new(),
             own: Vec::new(),
             first: 0,
-            sleeps: has_closures || request.oom_score_adj.is_some(),
+            has_closures,
+            sleeps: has_closures || request.oom_score_adj.is_some() || is_traced(),
             // a closure may change them, too
             changes_ids: request.uid.is_some()
                 || request.gid.is_some()
                 || request.capabilities.is_some()
                 || has_closures
                 || change_ids(&joined),
+            // the intermediate child has no way to know
+            has_changed_ids: Rc::new(AtomicBool::new(change_ids(&joined))),
             awaits_maps,
             parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
             word: Rc::new(AtomicU32::new(RUNS)),
@@ -111,19 +119,49 @@ impl Plan {
         plan.give_fds(request, fds);
         plan.limit(request)?;
         plan.change_root(request)?;
-        plan.bound_capabilities(request);
-        plan.change_ids(request)?;
-        plan.set_capabilities(request);
+        let changes = request.uid.is_some() || request.gid.is_some() || request.capabilities.is_some();
+        plan.watch_credentials(changes && way != Way::InPlace, false, |plan| {
+            plan.bound_capabilities(request);
+            plan.change_ids(request)?;
+            plan.set_capabilities(request);
+            Ok(())
+        })?;
         plan.die_with_parent(request, way, late);
         plan.change_directory(request)?;
         plan.set_signals(request, way)?;
         // after the signals, which they may change
         if has_closures {
-            plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const request.closures));
+            let run = Step::Closures(&raw const request.closures);
+            let has_mark = request.parent_death_signal.is_some();
+            plan.watch_credentials(way != Way::InPlace, has_mark, |plan| {
+                plan.push(Stage::PreExec, NO_NAME, run);
+                Ok(())
+            })?;
         }
         plan.confine(request, late.ruleset)?;
         plan.execute(request, late.program)?;
         Ok(plan)
+    }
+
+    /// Notes whether these steps of a child change its credentials: the kernel clears the signal at the parent's death then.
+    /// `has_mark`: there is one.
+    fn watch_credentials(
+        &mut self,
+        watches: bool,
+        has_mark: bool,
+        steps: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !watches {
+            return steps(self);
+        }
+        if !has_mark {
+            let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), MARK, 0, 0];
+            self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, arguments);
+        }
+        steps(self)?;
+        let changed = Rc::as_ptr(&self.has_changed_ids);
+        self.push(Stage::ParentDeath, NO_NAME, Step::LookForMark(changed));
+        Ok(())
     }
 
     /// The error of the step of this number.
@@ -140,7 +178,7 @@ impl Plan {
             (Stage::Exec, libc::EAGAIN) => {
                 error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
             }
-            (Stage::Exec, libc::ENOENT) => error.with_hint(self.why_not_found(request)),
+            (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => error.with_hint(self.why_not_found(request)),
             (Stage::Setgroups | Stage::UidMap | Stage::GidMap, _) => {
                 error.with_hint(id_map::why(&io::Error::from_raw_os_error(errno)))
             }

@@ -23,7 +23,8 @@ impl Plan {
         let mut path = None;
         for (key, value) in request.environment.variables() {
             strings.add(&[&key, OsStr::new("="), &value])?;
-            if key == "PATH" {
+            // the first one counts, as for getenv(3)
+            if key == "PATH" && path.is_none() {
                 path = Some(value);
             }
         }
@@ -58,10 +59,8 @@ impl Plan {
         }
         let directory = request.directory.as_deref().unwrap_or(Path::new(""));
         let mut files = candidates(request, self.path.as_deref()).map(|parts| parts.concat());
-        // only if this process sees the same files
-        let same = request.root.is_none() && request.new_root.is_none() && request.mounts.is_empty();
-        if same
-            && request.namespaces.is_empty()
+        if !self.has_closures
+            && !request.has_other_files()
             && files.any(|file| directory.join(OsStr::from_bytes(&file)).is_file())
         {
             return Some(

@@ -11,7 +11,7 @@ use crate::id_map::IdMaps;
 use std::ffi::{OsStr, OsString, c_int};
 use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// None, false or empty: not asked for (`pidfd` apart).
 pub(super) struct Request {
@@ -108,6 +108,18 @@ impl Request {
             autoreap: false,
             kill_on_close: false,
         }
+    }
+
+    /// Whether the program may see other files than the caller.
+    pub(super) fn has_other_files(&self) -> bool {
+        let program = Path::new(&self.program);
+        let of_a_process =
+            ["/proc", "/dev/fd", "/dev/stdin"].iter().any(|folder| program.starts_with(folder));
+        self.root.is_some()
+            || self.new_root.is_some()
+            || !self.mounts.is_empty()
+            || !self.namespaces.is_empty()
+            || of_a_process
     }
 
     /// What was asked for, in the order in which it was declared.

@@ -5,9 +5,9 @@
 use super::child::Step;
 use super::plan::{NO_NAME, Plan};
 use super::request::Request;
-use super::signals::Mask;
 use crate::Stage;
 use crate::error::argument;
+use crate::kernel_signals::Mask;
 use std::ffi::{c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -1,19 +1,13 @@
 //! The signals of the program, and those of the thread that starts it.
 
-#![allow(unsafe_code)]
-
 use super::child::{Step, action, address};
 use super::plan::{NO_NAME, Plan, Way};
 use super::request::Request;
 use crate::arch::NSIG;
 use crate::error::argument;
-use crate::kernel_signals::set_mask;
+use crate::kernel_signals::{Mask, Set};
 use crate::{Error, Stage};
 use std::ffi::{c_int, c_long};
-use std::ptr;
-
-/// The kernel's set of signals.
-pub(super) type Set = [u8; NSIG / 8];
 
 fn set_of(signals: &[c_int]) -> Result<Set, Error> {
     const BITS: usize = usize::BITS as usize;
@@ -56,29 +50,10 @@ impl Plan {
 
     /// Blocks the calling thread's signals. They are to be restored when the child is there.
     pub(super) fn block_signals(&self, request: &Request) -> Result<Mask, Error> {
-        let mask = Mask::block_all()?;
+        let mask = Mask::block_all().map_err(|error| Error::from_io(Stage::ProgramSignals, &error))?;
         if request.blocked.is_none() {
             self.mask.set(mask.0);
         }
         Ok(mask)
-    }
-}
-
-/// The signals that the calling thread has blocked.
-pub(super) struct Mask(Set);
-
-impl Mask {
-    /// Blocks all signals, those of libc, too.
-    pub(super) fn block_all() -> Result<Self, Error> {
-        let mut before = Set::default();
-        // SAFETY: a set, and a place for one.
-        unsafe { set_mask([0xff_u8; NSIG / 8].as_ptr(), before.as_mut_ptr()) }
-            .map_err(|error| Error::from_io(Stage::ProgramSignals, &error))?;
-        Ok(Self(before))
-    }
-
-    pub(super) fn restore(&self) {
-        // SAFETY: a set.
-        _ = unsafe { set_mask(self.0.as_ptr(), ptr::null_mut()) };
     }
 }

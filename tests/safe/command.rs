@@ -708,6 +708,17 @@ fn each_stage() {
     fails(new().ignore_signals(&[libc::SIGKILL]), Stage::ProgramSignals, libc::EINVAL);
     fails(&mut Command::new("/nowhere"), Stage::Exec, libc::ENOENT);
     fails(&mut Command::new("/proc/self/status"), Stage::Exec, libc::EACCES);
+    fails(&mut Command::new("/proc/self/status/below"), Stage::Exec, libc::ENOTDIR);
+    let error =
+        fails(Command::new("x").env("PATH", "/nowhere:/proc/self/status"), Stage::Exec, libc::ENOTDIR);
+    assert!(error.hint().unwrap().contains("not found in PATH"), "{error}");
+    let error = fails(Command::new("x").env("PATH", "/proc/self/status:/nowhere"), Stage::Exec, libc::ENOENT);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    // what the caller sees there is not what the child has
+    let program = File::open("/proc/self/exe").unwrap();
+    let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+    let error = fails(command.close_other_fds(true), Stage::Exec, libc::ENOENT);
+    assert_eq!(error.hint(), None, "{error}");
     fails(&mut Command::new(""), Stage::Exec, libc::ENOENT);
     let error = fails(&mut Command::new("with\0nul"), Stage::Exec, libc::EINVAL);
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -789,6 +800,46 @@ fn each_stage_that_is_refused_is_named() {
             });
             assert_eq!(status.code(), Some(77), "{stage:?}");
         }
+    });
+}
+
+/// dup3(2) knows the limit, too.
+#[test]
+fn a_filter_that_refuses_the_limit_of_descriptors_is_none() {
+    inside(|| 42);
+    let test = "command::a_filter_that_refuses_the_limit_of_descriptors_is_none";
+    passes(test, "filter", || {
+        common::refuse(libc::SYS_prlimit64 as u32);
+        assert_eq!(this_program(test).status().unwrap().code(), Some(42));
+        refused(this_program(test).fd(9_000_000, File::open("/dev/null").unwrap()), Stage::Fd, libc::EBADF);
+    });
+}
+
+/// As getenv(3), and std.
+#[test]
+fn of_two_paths_the_first_one_counts() {
+    inside(|| {
+        let found = Command::new("the-program").spawn().map(drop);
+        let error = found.unwrap_err();
+        if error.to_string().contains("not found in PATH=/first") { 42 } else { 1 }
+    });
+    let test = "command::of_two_paths_the_first_one_counts";
+    passes(test, "program", || {
+        // by execve(2) itself, as no Command makes such an environment
+        let text = |text: &str| std::ffi::CString::new(text).unwrap();
+        let path = std::ffi::CString::new("/proc/self/exe").unwrap();
+        let arguments = ["safe", test, "--exact", "--nocapture", "--test-threads=1"].map(text);
+        let variables = ["PATH=/first", "PATH=/second", &format!("{VARIABLE}=inside")].map(text);
+        let list = |all: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+            all.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+        };
+        let (arguments, variables) = (list(&arguments), list(&variables));
+        let status = common::in_process(|| {
+            // SAFETY: strings, and lists of them.
+            unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), variables.as_ptr()) };
+            1
+        });
+        assert_eq!(status.code(), Some(42));
     });
 }
 
@@ -991,6 +1042,15 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
         };
         let before = descriptors();
         let used = File::open("/dev/null").unwrap().as_raw_fd() as usize;
+        // a duplicate that there is no number for
+        let (zero, full) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
+        let second = full.as_raw_fd();
+        let mut moved = this_program(test);
+        moved.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        moved.fd(second, zero).fd(second + 1, full);
+        let error = limited(second as usize + 2, &mut moved);
+        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Fd, libc::EMFILE), "{error}");
+        drop(moved);
         let error = limited(used, &mut command);
         assert_eq!(error.raw_os_error(), libc::EMFILE, "{error}");
         assert!(error.hint().unwrap().contains("pidfd"), "{error}");
@@ -1022,11 +1082,18 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
 }
 
 #[track_caller]
-pub(crate) fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
-    let before = descriptors();
+pub(crate) fn refused_at_birth(command: &mut Command, errno: i32) -> Error {
     let error = Error::of(&command.spawn().unwrap_err()).unwrap().clone();
     assert!(matches!(error.stage(), Stage::Clone | Stage::Clone3), "{error}");
     assert_eq!(error.raw_os_error(), errno, "{error}");
+    error
+}
+
+/// The same in a program that does nothing else meanwhile: nothing is left.
+#[track_caller]
+pub(crate) fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
+    let before = descriptors();
+    let error = refused_at_birth(command, errno);
     assert_eq!(descriptors(), before);
     error
 }
@@ -1071,6 +1138,14 @@ fn the_child_has_room_enough() {
     let mut command = this_program("command::the_child_has_room_enough");
     command.env("PATH", "/nowhere:/proc").current_dir("/").umask(0o22).process_group(0);
     command.fd(9, File::open("/dev/null").unwrap()).nice(1).block_signals(&[libc::SIGUSR1]);
+    if !cfg!(any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "powerpc64",
+        target_arch = "s390x"
+    )) {
+        return skip("a start touches the room before, as the compiler does not");
+    }
     let lowest = paint();
     let child = command.spawn();
     // SAFETY: this thread's own stack, below this frame. Nobody calls anything before it has been read.

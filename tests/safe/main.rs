@@ -18,3 +18,4 @@ mod sandbox;
 mod seccomp;
 mod signals;
 mod values;
+mod waiting;

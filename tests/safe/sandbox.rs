@@ -1,7 +1,9 @@
 //! What a `Command` can shut a program in: namespaces, mounts, a terminal, capabilities, filters. The programs are the test's
 //! own.
 
-use crate::command::{descriptors, fails, fails_at_birth, inside, refused, said, say, status, this_program};
+use crate::command::{
+    descriptors, fails, fails_at_birth, inside, refused, refused_at_birth, said, say, status, this_program,
+};
 use crate::common::{self, cgroup, skip};
 use crate::program::passes;
 use clone_trampoline::{Capability, Command, Error, Mount, SafeFlags, Stage, Stdio};
@@ -402,7 +404,7 @@ fn a_namespace_that_cannot_be_joined_is_named() {
     // its init has ended
     let mut command = this_program(test);
     command.join_namespace(user).join_namespace(pid);
-    let error = fails_at_birth(&mut command, libc::ENOMEM);
+    let error = refused_at_birth(&mut command, libc::ENOMEM);
     assert!(error.hint().unwrap().contains("ended"), "{error}");
 }
 
@@ -568,7 +570,7 @@ fn a_program_is_born_in_its_cgroup() {
     let said = said(test, |command| _ = command.cgroup(cgroup.open()));
     assert!(said.ends_with(cgroup.0.file_name().unwrap().to_str().unwrap()), "{said}");
     let mut command = this_program(test);
-    let error = fails_at_birth(command.cgroup(File::open("/dev").unwrap()), libc::EBADF);
+    let error = refused_at_birth(command.cgroup(File::open("/dev").unwrap()), libc::EBADF);
     assert!(error.hint().unwrap().contains("cgroup"), "{error}");
 }
 
@@ -582,10 +584,10 @@ fn the_pid_is_the_one_that_was_asked_for() {
     }
     assert_eq!(said(test, prepare), "1");
     let mut command = this_program(test);
-    let error = fails_at_birth(in_namespaces(&mut command, SafeFlags::NEWPID).set_tid(&[2]), libc::EINVAL);
+    let error = refused_at_birth(in_namespaces(&mut command, SafeFlags::NEWPID).set_tid(&[2]), libc::EINVAL);
     assert!(error.hint().unwrap().contains("set_tid"), "{error}");
     if common::privileged() {
-        let error = fails_at_birth(this_program(test).set_tid(&[std::process::id() as i32]), libc::EEXIST);
+        let error = refused_at_birth(this_program(test).set_tid(&[std::process::id() as i32]), libc::EEXIST);
         assert!(error.hint().unwrap().contains("has one of the numbers"), "{error}");
     }
 }
@@ -684,7 +686,7 @@ fn what_reaps_or_kills_itself_needs_linux_7_1() {
     if common::release() < (7, 1) {
         for (mut command, name) in [(new(), "autoreap"), (new(), "kill_on_close")] {
             let command = if name == "autoreap" { command.autoreap() } else { command.kill_on_close() };
-            let error = fails_at_birth(command, libc::EINVAL);
+            let error = refused_at_birth(command, libc::EINVAL);
             assert!(error.hint().unwrap().starts_with(name), "{error}");
         }
         return skip("Linux 7.1");
