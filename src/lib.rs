@@ -144,8 +144,9 @@
 //! | `fork` | those of fork(3), pidfd_open, waitid | *closure*, exit_group |
 //! | `fork` with flags | prctl, gettid, clone | *closure*, exit_group |
 //!
-//! Each further request of a `Command` is one more system call of the child. `uid` without `groups` adds setgroups(2). With ids
-//! or closures the caller also reads its dumpable flag and ids, and sets the flag again.
+//! Each further request of a `Command` is one more system call of the child, or a few. `uid` without `groups` adds setgroups(2).
+//! With ids or closures the caller also reads its dumpable flag and ids, and sets the flag again if the child's credentials
+//! have changed. Once in 20 ms it reads `/proc/thread-self/status`, where a tracer is named.
 //!
 //! clone(2) wherever it can express what is asked: it is clone3(2) for `CLEAR_SIGHAND`, `NNP`,
 //! `EMPTY_MNTNS`, `NEWTIME` and a cgroup alone. Where clone3 is missing or refused, these are errors that
