@@ -45,8 +45,9 @@
 //! # Programs
 //!
 //! `Command` is std's, with what std cannot do without fork(2), or at all: descriptors by their numbers, none but those,
-//! groups, limits, a session, a signal at the parent's death. A start costs the same whatever is asked for, and however
-//! much memory the caller has. Its errors name what failed with what.
+//! groups, limits, a session, a signal at the parent's death; namespaces, mounts, cgroups, terminals, capabilities,
+//! landlock and seccomp. A start does not take longer where the caller has more memory. Its errors name what failed with
+//! what.
 //!
 //! ```
 //! # #[cfg(feature = "std")] {
