@@ -171,7 +171,8 @@ impl Command {
     }
 
     /// Makes a directory the root of the program's mount namespace, after all mounts, and takes the old root off: pivot_root(2).
-    /// Unlike [`chroot`](Self::chroot), nothing inside can get out of it. The working directory is then `/`.
+    /// Unlike after [`chroot`](Self::chroot), only a descriptor that the program is given can lead to the old root. The working
+    /// directory is then `/`.
     pub fn pivot_root<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.0.new_root = Some(directory.as_ref().to_owned());
         self
