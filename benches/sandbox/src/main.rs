@@ -123,7 +123,7 @@ fn main() {
         let times = measure(&mut operations, ROUNDS);
         black_box(&memory);
         let us: Vec<f64> = times.iter().map(|times| median(times.iter().copied())).collect();
-        let cells: Vec<_> = us.iter().map(|time| format!("{:.0} µs, {:.2}", time, time / us[0])).collect();
+        let cells: Vec<_> = us.iter().map(|time| format!("{:.0} µs ({:.2})", time, time / us[0])).collect();
         println!("| {megabytes} MB | {} |", cells.join(" | "));
     }
 }
