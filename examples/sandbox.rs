@@ -47,7 +47,8 @@ pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
         .current_dir("/tmp")
         .env("HOME", "/tmp");
 
-    command.close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
+    // The session has no terminal, or the program could type into the caller's (TIOCSTI).
+    command.setsid(true).close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
 
     let cgroup = Cgroup::new("sandbox");
     match &cgroup {

@@ -6,7 +6,8 @@
 //! cargo run --example service -- 127.0.0.1:8080        (a program of this example's, which serves three clients and ends)
 //! ```
 //!
-//! Where cgroups can be had the tree is killed by `cgroup.kill`, and otherwise by the end of its pid namespace.
+//! Where cgroups can be had the tree is killed by `cgroup.kill`, and otherwise by the end of its pid namespace. The first process of
+//! such a namespace only gets a SIGTERM that it handles, so a service that does not is killed after ten seconds.
 
 use clone_trampoline::{Child, Command, SafeFlags};
 use std::env;
@@ -44,10 +45,24 @@ pub(crate) fn supervise(command: &mut Command, socket: TcpListener) -> io::Resul
     // What this program blocks is not what the service is to block.
     command.block_signals(&[]).close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
     command.fd(3, socket).env("LISTEN_FDS", "1");
+    let has_cgroups = Tree::cgroup().is_some();
+    if !has_cgroups {
+        println!("service: it has a pid namespace");
+        // SAFETY: no arguments to get wrong.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        if uid != 0 {
+            command.flags(SafeFlags::NEWUSER).uid_map(uid, uid, 1).gid_map(gid, gid, 1);
+        }
+        command.flags(SafeFlags::NEWPID);
+    }
     let mut pause = Duration::from_millis(100);
     loop {
         // A new one for each start: Linux 6.18 kills what is born in a cgroup that was killed before.
-        let tree = Tree::new(command)?;
+        let tree = if has_cgroups { Tree::cgroup() } else { Some(Tree::Namespace) };
+        let tree = tree.ok_or(io::ErrorKind::PermissionDenied)?;
+        if let Tree::Cgroup(cgroup) = &tree {
+            command.cgroup(File::open(cgroup)?);
+        }
         let mut child = command.spawn()?;
         println!("service: started process {}", child.id());
         let stopped = stop.wait_beside(&child)?;
@@ -69,25 +84,8 @@ enum Tree {
 }
 
 impl Tree {
-    /// Prepares the command for one or the other.
-    fn new(command: &mut Command) -> io::Result<Self> {
-        if let Some(cgroup) = Self::cgroup() {
-            command.cgroup(File::open(&cgroup)?);
-            println!("service: its cgroup is {}", cgroup.display());
-            return Ok(Self::Cgroup(cgroup));
-        }
-        // SAFETY: no arguments to get wrong.
-        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-        if uid != 0 {
-            command.flags(SafeFlags::NEWUSER).uid_map(uid, uid, 1).gid_map(gid, gid, 1);
-        }
-        command.flags(SafeFlags::NEWPID);
-        println!("service: it has a pid namespace");
-        Ok(Self::Namespace)
-    }
-
     /// A new cgroup below this program's, if there can be one whose tasks can be killed (Linux 5.14).
-    fn cgroup() -> Option<PathBuf> {
+    fn cgroup() -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
         let root = mounts
             .lines()
@@ -98,7 +96,7 @@ impl Tree {
         let cgroup = Path::new(root[1]).join(own).join(format!("service-{}", std::process::id()));
         fs::create_dir(&cgroup).ok()?;
         if cgroup.join("cgroup.kill").exists() {
-            return Some(cgroup);
+            return Some(Self::Cgroup(cgroup));
         }
         _ = fs::remove_dir(&cgroup);
         None

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::CloneFlags;
 use crate::kernel_signals::Mask;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -24,6 +25,13 @@ fn set(dumpable: c_int) {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, dumpable) };
 }
 
+/// Whether the memory has to be hidden from a child's birth on: the owner of a user namespace may trace whatever is in it, and
+/// other processes of root's may have fewer capabilities than the caller.
+pub(crate) fn hides_from_owner(flags: CloneFlags) -> bool {
+    // SAFETY: no arguments to get wrong.
+    flags.contains(CloneFlags::NEWUSER) && unsafe { libc::geteuid() } == 0
+}
+
 /// The effective uid and gid of the calling thread.
 fn ids() -> (u32, u32) {
     // SAFETY: no arguments to get wrong.
@@ -39,11 +47,16 @@ pub(crate) struct Dumpable {
 }
 
 impl Dumpable {
-    pub(crate) fn watch() -> Self {
+    /// `hides`: the memory is not dumpable from now on.
+    pub(crate) fn watch(hides: bool) -> Self {
         CHILDREN.fetch_add(1, SeqCst);
         // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
         let ids = ids();
-        Self { before: is_dumpable(), ids }
+        let before = is_dumpable();
+        if hides && before {
+            set(0);
+        }
+        Self { before, ids }
     }
 
     /// In the child, at its end: whether its credentials have changed. The kernel clears the one with the other.

@@ -200,10 +200,11 @@ fn text(lines: &[Line]) -> String {
     lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect()
 }
 
+const NO_PROC: &str = "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
+
 fn no_proc(error: &io::Error) -> Error {
     let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
-    let hint = "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
-    Error::from_io(Stage::UidMap, error).with_hint(missing.then_some(hint))
+    Error::from_io(Stage::UidMap, error).with_hint(missing.then_some(NO_PROC))
 }
 
 /// What the kernel's errno hides.
@@ -218,6 +219,7 @@ pub(crate) fn why(error: &io::Error) -> Option<&'static str> {
                  and newgidmap with lines in /etc/subuid and /etc/subgid; uid 0 takes CAP_SETFCAP, too; all ids must exist \
                  in the caller's user namespace; AppArmor (kernel.apparmor_restrict_unprivileged_userns) refuses all maps",
         ),
+        Some(libc::ENOENT | libc::ENOTDIR) => Some(NO_PROC),
         Some(libc::EINVAL) => {
             Some("the lines overlap, are too many, have a count of 0, or go beyond the last id")
         }

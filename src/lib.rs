@@ -99,6 +99,7 @@
 //! | --- | --- |
 //! | **Security**: credentials changed outside (set*id, capset(2), seccomp, landlock of the program) | do not reach a child that runs: it keeps its rights, and if the program may not kill it any more, it outlives the program |
 //! | **Security**: credentials changed inside (set*id, execve of a setuid program, setns(2) into another owner's user namespace), or `PR_SET_PDEATHSIG` | the kernel then no longer ends the child with its parent |
+//! | **Security**: setns(2) inside, into a user namespace, or fewer capabilities (capset(2)); NEWUSER where the caller is no root but has capabilities | who is root there, or has the same uid and fewer capabilities, can trace the child and write the program's memory |
 //! | A thread of the child that never ends (a pool that is started lazily inside) | `call` and `join` never return: start pools before |
 //! | A `std::process::Child` made inside | is waited for inside; outside that is `ECHILD`, and `kill` goes by a pid that may be another process's by then |
 //! | A contended mutex with priority inheritance | stays locked: the kernel knows its owner by the tid |

@@ -37,7 +37,10 @@ pub(crate) fn call_for(flags: CloneFlags) -> Call {
 
 /// The same for all that is asked for.
 fn call_of(args: &CloneArgs) -> Call {
-    if args.set_tid_size != 0 { Call::Clone3 } else { call_for(CloneFlags::from_bits_retain(args.flags)) }
+    let flags = CloneFlags::from_bits_retain(args.flags);
+    // clone(2) has one place for both
+    let both = CloneFlags::PIDFD.union(CloneFlags::PARENT_SETTID);
+    if args.set_tid_size != 0 || flags.contains(both) { Call::Clone3 } else { call_for(flags) }
 }
 
 /// Room for a few frames of our own, and the least that is called a stack.
@@ -133,7 +136,7 @@ pub(crate) unsafe fn start(
 #[inline]
 pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> c_long {
     // SAFETY: the caller's promise. The two calls differ in how they are told the stack and the
-    // pidfd; clone(2) stores that one where parent_tid points.
+    // pidfd; clone(2) stores that one where parent_tid points, so one of the two is null.
     unsafe {
         match call_of(args) {
             Call::Clone => clone_trampoline(
@@ -141,7 +144,7 @@ pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -
                 ptr::with_exposed_provenance_mut((args.stack + args.stack_size) as usize),
                 (args.flags | args.exit_signal) as c_ulong,
                 arg,
-                ptr::with_exposed_provenance_mut::<c_int>(args.pidfd as usize),
+                ptr::with_exposed_provenance_mut::<c_int>((args.pidfd | args.parent_tid) as usize),
                 ptr::null_mut(),
                 ptr::with_exposed_provenance_mut::<c_int>(args.child_tid as usize),
             ),

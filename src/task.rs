@@ -7,7 +7,7 @@
 
 use crate::alone::Alone;
 use crate::arch::NSIG;
-use crate::dumpable::Dumpable;
+use crate::dumpable::{Dumpable, hides_from_owner};
 use crate::end::{End, Pause, end_like, wait, wait_for_zero};
 use crate::id_map::{Gate, IdMaps};
 use crate::kernel_signals::{KernelAction, set_mask};
@@ -142,7 +142,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         let lent = if vfork { Ok(None) } else { Signals::lend().map(Some) };
         let signals = lent.map_err(|error| Error::from_io(Stage::Signals, &error))?;
         self.signals = signals;
-        let dumpable = Dumpable::watch();
+        let hides = hides_from_owner(CloneFlags::from_bits_retain(args.flags));
+        let dumpable = Dumpable::watch(hides);
         let handed_over = self.rseq.map_or(Ok(()), Rseq::unregister);
         let started = match handed_over {
             // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
@@ -163,7 +164,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             signals.unblock();
         }
         let outcome = started.and_then(|pid| self.outcome(pid));
-        dumpable.restore(self.undumpable);
+        dumpable.restore(self.undumpable || hides);
         outcome
     }
 

@@ -5,7 +5,7 @@ use crate::{CloneFlags, Error, Stage, pending};
 use std::ffi::c_int;
 use std::io;
 
-const NAMESPACES: CloneFlags = CloneFlags::NEWNS
+pub(crate) const NAMESPACES: CloneFlags = CloneFlags::NEWNS
     .union(CloneFlags::EMPTY_MNTNS)
     .union(CloneFlags::NEWUTS)
     .union(CloneFlags::NEWIPC)
@@ -36,6 +36,9 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
             "if memory is not short: the init of the pid namespace that the caller entered by \
              unshare(2) or setns(2) has ended, so that nothing can be started there",
         ),
+        libc::EINVAL if flags.contains(CloneFlags::NEWPID) && pending::pid_namespace() == Some(true) => {
+            Some("after unshare(2) or setns(2) with a pid namespace the kernel makes no other one")
+        }
         libc::EINVAL if flags.contains(CloneFlags::VM) && pending::time_namespace() == Some(true) => {
             Some(OLD_TIME_NAMESPACE)
         }

@@ -13,7 +13,7 @@ use std::path::Path;
 /// What std's does not have.
 impl Command {
     /// A program by an open descriptor, execveat(2), with a name that it knows itself by. Nothing is looked for: what was opened
-    /// is executed. An interpreter that a `#!` line names cannot open the descriptor, which is close-on-exec.
+    /// is executed. An interpreter that a `#!` line names cannot open the descriptor if it is close-on-exec, as std's files are.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -75,6 +75,10 @@ impl Command {
     /// has a time namespace of its own (Linux 5.6). With `EMPTY_MNTNS` there is no file to execute, so it takes
     /// [`from_fd`](Self::from_fd) and a static program. See namespaces(7).
     ///
+    /// **Security**: who owns a user namespace may trace what is in it, and until the program is executed the child has the
+    /// caller's memory. The crate hides the memory if the caller is root. If another user has capabilities, another process of
+    /// that user's without them can reach it.
+    ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
     ///
@@ -97,7 +101,7 @@ impl Command {
     /// `CAP_SETUID` in its namespace, or newuidmap(1) with a line for it in `/etc/subuid`. Both need `/proc`, and lines that
     /// the caller writes need a pidfd (Linux 5.2). A map alone does not change the program's ids: where the caller's own are
     /// not in it, the program has 65534 until [`uid`](Self::uid) and [`gid`](Self::gid) say otherwise. See
-    /// user_namespaces(7).
+    /// user_namespaces(7). newuidmap(1) and newgidmap(1) are children of the caller's, so it gets their `SIGCHLD`.
     ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
@@ -124,10 +128,12 @@ impl Command {
     }
 
     /// Joins a namespace, setns(2). The descriptor is that of an open `/proc/PID/ns/*`, which also says what kind it is
-    /// (Linux 4.11). Several are joined in the order that gives the rights for it, whatever the order of the calls.
+    /// (Linux 4.11). Several are joined in the order that gives the rights for it, whatever the order of the calls, and new
+    /// namespaces of [`flags`](Self::flags) are made inside of them.
     ///
-    /// The child of a child joins a user or a pid namespace, and new namespaces of [`flags`](Self::flags) are made inside. A
-    /// time namespace cannot be joined, because the kernel refuses that to a process that shares its memory.
+    /// An intermediate child joins a user or a pid namespace, which takes clone3(2) (Linux 5.3). Some things cannot be had
+    /// together, and are errors that say so: a pid namespace that is joined and `NEWPID`, a user namespace that is joined and
+    /// maps of ids, a time namespace.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -153,7 +159,8 @@ impl Command {
         self
     }
 
-    /// Adds a mount in the program's mount namespace, which takes `NEWNS`. They are made in the order of the calls.
+    /// Adds a mount in the program's mount namespace, which takes `NEWNS`. They are made in the order of the calls. All paths are
+    /// those of the caller's root, and symbolic links are followed there. A directory that is made for a mount stays.
     ///
     /// ```
     /// use clone_trampoline::{Command, Mount, SafeFlags};
@@ -195,7 +202,9 @@ impl Command {
         self
     }
 
-    /// The cgroup that the program is born in: a directory of a cgroup v2 file system (Linux 5.7).
+    /// The cgroup that the program is born in: a directory of a cgroup v2 file system (Linux 5.7). The calling thread sleeps until
+    /// the program is executed, as with [`pre_exec`](Self::pre_exec): otherwise the cgroup's limit of memory could kill the
+    /// caller, whose memory the child shares. In a frozen cgroup that is until it is thawed.
     ///
     /// Where tasks were killed by `cgroup.kill`, newer kernels (seen on 6.18) kill each program that is born there later, so make
     /// a new cgroup then.
@@ -335,6 +344,7 @@ impl Command {
 
     /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`. The kernel
     /// clears it when a program with privileges is executed.
+    /// The first process of a pid namespace (`NEWPID`) only gets `SIGKILL`, and signals that it handles.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -422,7 +432,8 @@ impl Command {
     }
 
     /// Adds a filter of system calls, seccomp(2): a BPF program, as an array of `struct sock_filter` in memory. It takes
-    /// [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. It is the last step but execve(2), which it has to allow.
+    /// [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. Filters are the last step but execve(2), which they have to allow,
+    /// as well as seccomp(2) for the next one.
     ///
     /// ```
     /// use clone_trampoline::Command;

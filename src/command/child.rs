@@ -46,7 +46,7 @@ pub(super) enum Step {
     Execute { candidates: *const c_long, arguments: *const c_long, environment: *const c_long },
 }
 
-/// What the two sides share. The children only write `failed`, `errno` and `pid`.
+/// What the two sides share. The children only write `failed`, `errno` and `refusal`.
 #[derive(Debug)]
 pub(super) struct Orders {
     pub(super) steps: Vec<Step>,
@@ -55,8 +55,8 @@ pub(super) struct Orders {
     pub(super) first: usize,
     /// With what an intermediate child starts the program's.
     pub(super) args: CloneArgs,
-    /// What that returned: a pid, or a negative errno.
-    pub(super) pid: AtomicI32,
+    /// The errno of that.
+    pub(super) refusal: AtomicI32,
     /// How many steps were done when one failed. `usize::MAX`: none has.
     pub(super) failed: AtomicUsize,
     pub(super) errno: AtomicI32,
@@ -91,14 +91,17 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     127
 }
 
-/// An intermediate child's whole life. It sleeps until the program's child no longer has the memory.
+/// An intermediate child's whole life. It sleeps until the program's child no longer has the memory, or until it is killed.
 pub(super) unsafe extern "C" fn live_between(orders: *mut c_void) -> c_int {
     // SAFETY: the parent passes its orders, and waits until this child no longer has its memory. The arguments make a child
     // on this stack, and VFORK keeps this child from using it meanwhile.
     unsafe {
         let shared = &*orders.cast::<Orders>();
         if shared.follow(0, shared.first) {
-            shared.pid.store(start_raw(&shared.args, live, orders) as c_int, Ordering::Relaxed);
+            let result = start_raw(&shared.args, live, orders);
+            if result < 0 {
+                shared.refusal.store(-result as c_int, Ordering::Relaxed);
+            }
         }
     }
     0
@@ -202,7 +205,9 @@ unsafe fn await_maps(word: &AtomicU32) -> c_int {
             call(libc::SYS_futex, [place, libc::FUTEX_WAIT.into(), AWAITS_MAPS as c_long, 0, 0, 0]);
         }
     }
-    if word.swap(RUNS, Ordering::Relaxed) == HAS_MAPS { 0 } else { libc::ECANCELED }
+    // It is 0 if the intermediate child was killed.
+    let seen = word.compare_exchange(HAS_MAPS, RUNS, Ordering::Relaxed, Ordering::Relaxed);
+    if seen.is_ok() { 0 } else { libc::ECANCELED }
 }
 
 unsafe fn write(path: c_long, text: c_long, length: c_long) -> c_int {

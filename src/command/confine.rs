@@ -41,7 +41,9 @@ impl Plan {
 /// What the errno of landlock_restrict_self(2) or seccomp(2) hides.
 pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
     Some(match (stage, errno) {
-        (_, libc::EPERM | libc::EACCES) => "it takes no_new_privs, or CAP_SYS_ADMIN",
+        (_, libc::EPERM | libc::EACCES) => {
+            "it takes no_new_privs, or CAP_SYS_ADMIN, and earlier filters that let it through"
+        }
         (Stage::Landlock, libc::EBADFD | libc::EBADF) => "it is no descriptor of a ruleset of landlock",
         (Stage::Landlock, libc::ENOSYS | libc::EOPNOTSUPP) => {
             "needs landlock, in the kernel since Linux 5.13 and switched on, and let through by seccomp filters"

@@ -34,6 +34,11 @@ impl Request {
             (errno != 0).then_some((done, errno))
         });
         drop(places);
+        if self.capabilities.is_some() {
+            // or a later setuid would not drop capabilities
+            // SAFETY: no pointers.
+            unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 0) };
+        }
         mask.restore();
         match failed.expect("the last step executes the program, or fails") {
             (_, PANICKED) => resume_unwind(self.closures.panic().expect("the panic of a closure")),

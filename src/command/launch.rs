@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::child::{AWAITS_MAPS, Orders, live, live_between};
+use super::child::{AWAITS_MAPS, Orders, RUNS, live, live_between};
 use super::namespaces::{serve_maps, wake};
 use super::plan::{Plan, Way};
 use super::request::Request;
@@ -63,15 +63,21 @@ impl Request {
         let sleeps = plan.sleeps;
 
         let mut room = MaybeUninit::<Room>::uninit();
-        let pidfd = AtomicI32::new(-1);
+        let (pidfd, pid) = (AtomicI32::new(-1), AtomicI32::new(0));
+        let second = AtomicU32::new(RUNS);
         let word = &*plan.word;
         let mut args = self.birth(&plan, resets);
-        args.pidfd = pidfd.as_ptr().expose_provenance() as u64;
+        if args.flags & CloneFlags::PIDFD.bits() != 0 {
+            args.pidfd = pidfd.as_ptr().expose_provenance() as u64;
+        }
         let mut first = args;
         if between {
             // The intermediate child sleeps while the program's, a child of this process, uses its stack. They have one table
             // of descriptors with this process, which so gets the pidfd.
-            args.flags |= (CloneFlags::VFORK | CloneFlags::PARENT).bits();
+            let flags = CloneFlags::VFORK | CloneFlags::PARENT;
+            args.flags |= (flags | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_CLEARTID).bits();
+            args.parent_tid = pid.as_ptr().expose_provenance() as u64;
+            args.child_tid = second.as_ptr().expose_provenance() as u64;
             first = CloneArgs { flags: (CloneFlags::VM | CloneFlags::FILES).bits(), ..CloneArgs::default() };
         }
         first.flags |= CloneFlags::CHILD_CLEARTID.bits();
@@ -86,12 +92,12 @@ impl Request {
             steps: std::mem::take(&mut plan.steps),
             first: plan.first,
             args,
-            pid: AtomicI32::new(0),
+            refusal: AtomicI32::new(0),
             failed: AtomicUsize::new(usize::MAX),
             errno: AtomicI32::new(0),
         };
         let live = if between { live_between } else { live };
-        let dumpable = plan.changes_ids.then(Dumpable::watch);
+        let dumpable = plan.watch.as_ref().map(|_| Dumpable::watch(plan.hides));
         let foreground = self.foreground.as_ref().map(|terminal| Foreground::of(terminal.as_fd()));
 
         let begin = || {
@@ -125,34 +131,43 @@ impl Request {
             let attends = started.is_ok() && !sleeps;
             (started, if attends { attend(word, maps) } else { Ok(()) })
         };
+        let first_pid = started.as_ref().copied().unwrap_or(0);
+        if between && first_pid > 0 {
+            // It may have been killed while the program's child was there.
+            if pid.load(Ordering::Acquire) != 0 {
+                _ = attend(&second, || Ok(()));
+            }
+            _ = wait(first_pid, libc::__WALL);
+        }
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
-        if let Some(dumpable) = dumpable {
+        if let (Some(dumpable), Some(watch)) = (dumpable, &plan.watch) {
+            if first_pid > 0 {
+                watch.wait();
+            }
             dumpable.restore(plan.has_changed_ids.load(Ordering::Relaxed));
         }
-        let mut pid = started.map_err(|error| match error.raw_os_error() {
+        started.map_err(|error| match error.raw_os_error() {
             libc::EINVAL if error.hint().is_none() => {
                 error.with_hint(Some("memory cannot be shared under an emulator such as qemu-user"))
             }
             _ => error,
         })?;
         if word.load(Ordering::Acquire) != 0 {
-            // valgrind makes a fork of a child whose parent sleeps
+            // An emulator makes a fork of a child whose parent sleeps.
             // SAFETY: a child of ours that nobody has waited for.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            _ = wait(pid, libc::__WALL);
+            unsafe { libc::kill(first_pid, libc::SIGKILL) };
+            _ = wait(first_pid, libc::__WALL);
             return Err(not_shared());
         }
         let failed = orders.failed.load(Ordering::Relaxed);
-        if between {
-            _ = wait(pid, libc::__WALL);
-            pid = orders.pid.load(Ordering::Relaxed);
-            if pid < 0 {
-                return Err(refusal(&orders.args, -pid));
+        let pid = if between { pid.into_inner() } else { first_pid };
+        if pid == 0 && failed == usize::MAX {
+            let errno = orders.refusal.load(Ordering::Relaxed);
+            if errno != 0 {
+                return Err(refusal(&orders.args, errno));
             }
-            if pid == 0 && failed == usize::MAX {
-                let hint = "the child that joins the namespaces was killed";
-                return Err(Error::new(Stage::JoinNamespace, libc::EINTR, hint));
-            }
+            let hint = "the child that joins the namespaces was killed";
+            return Err(Error::new(Stage::JoinNamespace, libc::EINTR, hint));
         }
         let pidfd = pidfd.into_inner();
         // SAFETY: the kernel has opened it for this call.

@@ -15,6 +15,7 @@ mod confine;
 mod environment;
 mod exec;
 mod fds;
+mod hidden;
 mod launch;
 mod limits;
 mod mounts;
@@ -453,8 +454,10 @@ impl Command {
     /// Executes the program in place of this one, after the same steps. Returns only if one of them fails.
     ///
     /// After a failure, descriptors and blocked signals are as before, with one exception: after `close_other_fds` the other
-    /// descriptors are close-on-exec. Other steps stay, as with std: the calling thread's ids, the root, the directory, the
-    /// umask, limits, the session and the actions of signals, so `SIGPIPE` is no longer ignored. In a program of several
+    /// descriptors are close-on-exec. Other steps stay, as with std: the calling thread's ids, capabilities, namespaces,
+    /// filters, `no_new_privs` and signal at its parent's death; the root, the directory, the umask, limits, the session and
+    /// the actions of signals, so `SIGPIPE` is no longer ignored. What only a child can have is an error: flags, maps of ids, a
+    /// cgroup, a pid. In a program of several
     /// threads a number above 2 must be free or belong to this `Command`. Otherwise the error is `EBUSY`, because another
     /// thread may use what is open there.
     ///

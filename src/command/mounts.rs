@@ -66,7 +66,8 @@ impl Mount {
         self
     }
 
-    /// Nothing can be written there, nor below. Needs Linux 5.12.
+    /// Nothing can be written there, nor below, until somebody with `CAP_SYS_ADMIN` in the namespace makes it writable again.
+    /// Needs Linux 5.12.
     ///
     /// ```
     /// use clone_trampoline::{Command, Mount, SafeFlags};

@@ -3,13 +3,15 @@
 #![allow(unsafe_code)]
 
 use super::child::{AWAITS_MAPS, HAS_MAPS, HAS_NO_MAPS, Step, address};
-use super::plan::{NO_NAME, Plan, Way};
+use super::plan::{NO_NAME, Plan};
 use super::request::Request;
 use crate::error::argument;
 use crate::id_map::{IdMaps, Process};
-use crate::{Error, SafeFlags, Stage};
+use crate::why::NAMESPACES;
+use crate::{CloneFlags, Error, SafeFlags, Stage};
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
@@ -20,9 +22,11 @@ pub(super) struct Joined {
     fd: c_int,
     /// Its `CLONE_NEW*` flag.
     kind: c_int,
+    /// Whether the rights for it come with the user namespace that is joined.
+    belongs_to_user: bool,
 }
 
-/// The user namespace gives the right to join the others. The mount namespace comes last, as /proc may be another one there.
+/// The mount namespace comes last, as /proc may be another one there.
 const ORDER: [(c_int, &str); 8] = [
     (libc::CLONE_NEWUSER, "user"),
     (libc::CLONE_NEWPID, "pid"),
@@ -34,15 +38,9 @@ const ORDER: [(c_int, &str); 8] = [
     (libc::CLONE_NEWNS, "mnt"),
 ];
 
-impl Joined {
-    /// Whether only a child of who joins it is wholly in it, or has the rights there at its birth.
-    pub(super) fn is_before_birth(&self) -> bool {
-        matches!(self.kind, libc::CLONE_NEWUSER | libc::CLONE_NEWPID)
-    }
-}
-
 impl Request {
-    /// Those to join, in the order in which it is done.
+    /// Those to join, in the order in which it is done: first what the caller has the rights for, then the user namespace, then
+    /// what it gives the rights for.
     pub(super) fn joined(&self) -> Result<Vec<Joined>, Error> {
         let mut all = Vec::with_capacity(self.namespaces.len());
         for namespace in &self.namespaces {
@@ -59,36 +57,88 @@ impl Request {
                     let hint = "a time namespace can only be joined by who shares no memory: use nsenter(1)";
                     return Err(Error::new(Stage::JoinNamespace, libc::EUSERS, hint).at(argument("time")));
                 }
-                _ => all.push(Joined { fd, kind }),
+                _ => all.push(Joined { fd, kind, belongs_to_user: false }),
             }
         }
-        all.sort_by_key(|joined| ORDER.iter().position(|(kind, _)| *kind == joined.kind));
+        let user = all.iter().find(|it| it.kind == libc::CLONE_NEWUSER).map(|it| it.fd);
+        for it in &mut all {
+            it.belongs_to_user = user.is_some_and(|user| owner(it.fd) == identity(user));
+        }
+        all.sort_by_key(|it| {
+            let place = ORDER.iter().position(|(kind, _)| *kind == it.kind);
+            let group = if it.kind == libc::CLONE_NEWUSER { 1 } else { 2 * u8::from(it.belongs_to_user) };
+            (group, place)
+        });
+        if all.iter().any(|it| it.kind == libc::CLONE_NEWPID) && self.flags.contains(SafeFlags::NEWPID) {
+            let hint = "the kernel makes no pid namespace inside of one that is joined: join it, and start a program that does";
+            return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("pid")));
+        }
+        if user.is_some() && !self.maps.is_empty() {
+            let hint = "maps would be in ids of the user namespace that is joined: start a program there that makes the other one";
+            return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("user")));
+        }
         Ok(all)
+    }
+
+    /// Whether an intermediate child joins: only a child of who joins a pid namespace is in it, and new namespaces are made
+    /// with the rights, and inside, of those that are joined.
+    pub(super) fn joins_before_birth(&self, joined: &[Joined]) -> bool {
+        const NEW: CloneFlags = NAMESPACES.union(CloneFlags::NEWUSER);
+        let early = |it: &Joined| matches!(it.kind, libc::CLONE_NEWUSER | libc::CLONE_NEWPID);
+        !joined.is_empty() && (CloneFlags::from(self.flags).intersects(NEW) || joined.iter().any(early))
     }
 }
 
+/// The device and the inode by which a namespace is known.
+#[allow(clippy::unnecessary_cast, reason = "they are narrower on some architectures")]
+fn identity(fd: c_int) -> Option<(u64, u64)> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a place for what is told of the file.
+    unsafe {
+        match libc::fstat(fd, stat.as_mut_ptr()) {
+            0 => {
+                let stat = stat.assume_init();
+                Some((stat.st_dev as u64, stat.st_ino as u64))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The user namespace that a namespace belongs to, if the caller may know.
+fn owner(fd: c_int) -> Option<(u64, u64)> {
+    // SAFETY: no pointers; the result is a new descriptor.
+    let owner = unsafe {
+        match libc::ioctl(fd, GET_USER as _) {
+            -1 => return None,
+            fd => OwnedFd::from_raw_fd(fd),
+        }
+    };
+    identity(owner.as_raw_fd())
+}
+
 impl Plan {
-    /// Joins the namespaces that only a child of an intermediate child is born in.
-    pub(super) fn join_before_birth(&mut self, joined: &[Joined], way: Way) -> Result<(), Error> {
-        if way == Way::InPlace && joined.iter().any(|it| it.kind == libc::CLONE_NEWPID) {
-            let hint = "only a child is in the pid namespace that is joined, and exec makes none";
-            return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("pid")));
+    /// What an intermediate child does.
+    pub(super) fn join_before_birth(&mut self, request: &Request, joined: &[Joined]) {
+        // Before the memory is hidden, and the file with it. Its child inherits the score.
+        self.adjust_oom_score(request);
+        for it in joined {
+            // Who is root there may trace whatever is there.
+            if it.kind == libc::CLONE_NEWUSER {
+                self.hide(Stage::JoinNamespace);
+            }
+            self.join(it);
         }
-        joined.iter().filter(|it| it.is_before_birth()).for_each(|it| self.join(it));
-        if way != Way::InPlace {
-            self.first = self.steps.len();
-        }
-        Ok(())
+        self.first = self.steps.len();
     }
 
-    /// The steps of the program's child, in the order in which they give the rights for what follows.
+    /// In the order in which they give the rights for what follows.
     pub(super) fn enter_namespaces(&mut self, request: &Request, joined: &[Joined]) -> Result<(), Error> {
         self.map_ids(request);
-        joined.iter().filter(|it| !it.is_before_birth()).for_each(|it| self.join(it));
+        joined.iter().for_each(|it| self.join(it));
         if let Some(name) = &request.hostname {
-            let has_own = request.flags.contains(SafeFlags::NEWUTS);
-            if !has_own && !joined.iter().any(|it| it.kind == libc::CLONE_NEWUTS) {
-                let hint = "it would change the caller's host name: the flag NEWUTS is missing";
+            if !request.flags.contains(SafeFlags::NEWUTS) {
+                let hint = "it would change the host name of others: the flag NEWUTS is missing";
                 return Err(Error::new(Stage::Hostname, libc::EINVAL, hint).at(Some(name.as_os_str().into())));
             }
             let place = self.keep(name.as_bytes().to_vec());
@@ -136,7 +186,8 @@ pub(super) fn why(errno: c_int) -> Option<&'static str> {
              seccomp filter that allows it"
         }
         libc::EINVAL => {
-            "it is the user namespace that the caller is in, or a pid namespace that is not below the caller's"
+            "it is the user namespace that the caller is in, a pid namespace that is not below the caller's, or, for exec, the \
+             program has several threads"
         }
         libc::ENOMEM => "if memory is not short: the first process of the pid namespace has ended",
         _ => return None,
@@ -178,16 +229,25 @@ pub(super) fn own_pidfd() -> Result<OwnedFd, Error> {
 
 /// Whether the program's child has no pid for its parent.
 pub(super) fn hide_parent(request: &Request, joined: &[Joined]) -> bool {
-    request.flags.contains(SafeFlags::NEWPID) || joined.iter().any(|it| it.kind == libc::CLONE_NEWPID)
+    request.flags.contains(SafeFlags::NEWPID) || include_pid(joined)
 }
 
-/// Whether the parent's ids change in the child's memory.
-pub(super) fn change_ids(joined: &[Joined]) -> bool {
+/// Whether a pid namespace is joined.
+pub(super) fn include_pid(joined: &[Joined]) -> bool {
+    joined.iter().any(|it| it.kind == libc::CLONE_NEWPID)
+}
+
+/// Whether a user namespace is joined.
+pub(super) fn include_user(joined: &[Joined]) -> bool {
     joined.iter().any(|it| it.kind == libc::CLONE_NEWUSER)
 }
 
-/// `NS_GET_NSTYPE`: `_IO(0xb7, 3)`.
-const GET_TYPE: u32 = if cfg!(any(
+/// `NS_GET_NSTYPE`, `_IO(0xb7, 3)`, and `NS_GET_USERNS`.
+const GET_TYPE: u32 = NONE | 0xb703;
+const GET_USER: u32 = NONE | 0xb701;
+
+/// `_IOC_NONE`.
+const NONE: u32 = if cfg!(any(
     target_arch = "mips",
     target_arch = "mips64",
     target_arch = "mips32r6",
@@ -197,7 +257,7 @@ const GET_TYPE: u32 = if cfg!(any(
     target_arch = "sparc",
     target_arch = "sparc64"
 )) {
-    0x2000_b703
+    1 << 29
 } else {
-    0xb703
+    0
 };

@@ -2,11 +2,13 @@
 
 use super::child::{MARK, RUNS, Step, address};
 use super::fds::{Late, Move};
-use super::namespaces::{Joined, change_ids, hide_parent, own_pidfd};
+use super::hidden::Watch;
+use super::namespaces::{hide_parent, include_pid, include_user, own_pidfd};
 use super::request::Request;
 use super::stdio::Stdio;
 use super::traced::is_traced;
 use super::{confine, mounts, namespaces, session};
+use crate::dumpable::hides_from_owner;
 use crate::error::argument;
 use crate::kernel_signals::Set;
 use crate::{Error, Stage, id_map};
@@ -46,12 +48,14 @@ pub(super) struct Plan {
     pub(super) pipes: [Option<OwnedFd>; 3],
     pub(super) has_closures: bool,
     /// Whether the caller sleeps while the child has its memory: for closures, which use its thread-local storage and as much
-    /// stack as they like, for `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2), and
-    /// for debuggers.
+    /// stack as they like; for `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2); for a
+    /// cgroup, whose limit of memory could otherwise kill all who share it; and for debuggers.
     pub(super) sleeps: bool,
-    /// Whether the child's credentials may change.
-    pub(super) changes_ids: bool,
-    /// Whether they have: the child says so.
+    /// Whether the memory has to be hidden before the child's birth.
+    pub(super) hides: bool,
+    /// Tells when the child no longer has the memory, if others must not see that.
+    pub(super) watch: Option<Watch>,
+    /// Whether the memory is no longer dumpable, because of the child.
     pub(super) has_changed_ids: Rc<AtomicBool>,
     /// Whether the child waits until its parent has written its maps of ids.
     pub(super) awaits_maps: bool,
@@ -79,9 +83,20 @@ impl Plan {
         let has_closures = !request.closures.is_empty();
         let request = &*request;
         let joined = request.joined()?;
-        request.check_birth(way == Way::InPlace, joined.iter().any(Joined::is_before_birth))?;
+        let between = way != Way::InPlace && request.joins_before_birth(&joined);
+        if way == Way::InPlace && include_pid(&joined) {
+            let hint = "only a child is in the pid namespace that is joined, and exec makes none";
+            return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("pid")));
+        }
+        request.check_birth(way == Way::InPlace, between)?;
         let awaits_maps = !request.maps.are_the_callers();
         let asks_for_parent = awaits_maps || request.parent_death_signal.is_some();
+        let hides = hides_from_owner(request.flags.into());
+        let lowers_capabilities = request.capabilities.is_some();
+        // a closure may change them, too
+        let changes_ids =
+            request.uid.is_some() || request.gid.is_some() || lowers_capabilities || has_closures;
+        let watches = way != Way::InPlace && (changes_ids || hides || include_user(&joined));
         let mut plan = Self {
             steps: Vec::with_capacity(8),
             names: Vec::with_capacity(8),
@@ -89,15 +104,13 @@ impl Plan {
             own: Vec::new(),
             first: 0,
             has_closures,
-            sleeps: has_closures || request.oom_score_adj.is_some() || is_traced(),
-            // a closure may change them, too
-            changes_ids: request.uid.is_some()
-                || request.gid.is_some()
-                || request.capabilities.is_some()
-                || has_closures
-                || change_ids(&joined),
-            // the intermediate child has no way to know
-            has_changed_ids: Rc::new(AtomicBool::new(change_ids(&joined))),
+            sleeps: has_closures
+                || request.oom_score_adj.is_some()
+                || request.cgroup.is_some()
+                || is_traced(),
+            hides,
+            watch: watches.then(Watch::new).transpose()?,
+            has_changed_ids: Rc::new(AtomicBool::new(hides || lowers_capabilities || include_user(&joined))),
             awaits_maps,
             parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
             word: Rc::new(AtomicU32::new(RUNS)),
@@ -109,11 +122,16 @@ impl Plan {
             fds: Vec::new(),
             kept: Vec::new(),
         };
-        plan.join_before_birth(&joined, way)?;
+        if between {
+            plan.join_before_birth(request, &joined);
+        }
         let fds = plan.prepare_fds(request, defaults)?;
         let late = fds.late;
-        plan.adjust_oom_score(request);
-        plan.enter_namespaces(request, &joined)?;
+        plan.lock_watch(late.watch);
+        if !between {
+            plan.adjust_oom_score(request);
+        }
+        plan.enter_namespaces(request, if between { &[] } else { &joined })?;
         // these use descriptors by the caller's numbers
         plan.leave_the_group(request);
         plan.give_fds(request, fds);
@@ -121,6 +139,9 @@ impl Plan {
         plan.change_root(request)?;
         let changes = request.uid.is_some() || request.gid.is_some() || request.capabilities.is_some();
         plan.watch_credentials(changes && way != Way::InPlace, false, |plan| {
+            if lowers_capabilities {
+                plan.hide(Stage::Capabilities);
+            }
             plan.bound_capabilities(request);
             plan.change_ids(request)?;
             plan.set_capabilities(request);
@@ -186,9 +207,14 @@ impl Plan {
             (Stage::Mount | Stage::PrivateMounts | Stage::PivotRoot, _) => error.with_hint(mounts::why(errno)),
             (Stage::ControllingTerminal | Stage::Foreground, _) => error.with_hint(session::why(stage, errno)),
             (Stage::Landlock | Stage::Seccomp, _) => error.with_hint(confine::why(stage, errno)),
-            (Stage::OomScoreAdj, libc::EACCES) => {
-                error.with_hint(Some("a lower value than the caller's takes CAP_SYS_RESOURCE"))
+            (Stage::OomScoreAdj, libc::EACCES) => error.with_hint(Some(
+                "a lower value than the caller's takes CAP_SYS_RESOURCE, which a new user namespace does not give",
+            )),
+            (Stage::OomScoreAdj, libc::ENOENT) => error.with_hint(Some("it is written in /proc: is it mounted?")),
+            (Stage::Uid | Stage::Gid | Stage::Groups, libc::EINVAL) => {
+                error.with_hint(Some("an id has no mapping in the user namespace, or there are too many groups"))
             }
+            (Stage::Hostname, libc::EINVAL) => error.with_hint(Some("it has 64 bytes at most")),
             _ => error,
         }
     }

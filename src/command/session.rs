@@ -74,6 +74,9 @@ pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
     Some(match (stage, errno) {
         (_, libc::ENOTTY) => "it is no terminal, or not the controlling terminal of the program's session",
         (Stage::ControllingTerminal, libc::EPERM) => "it is the controlling terminal of another session",
+        (Stage::Foreground, libc::ESRCH) => {
+            "the program has its group in another pid namespace: ask for process_group(0)"
+        }
         (_, libc::EIO) => "the other end of the terminal is closed",
         _ => return None,
     })

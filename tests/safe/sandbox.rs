@@ -9,9 +9,10 @@ use crate::program::passes;
 use clone_trampoline::{Capability, Command, Error, Mount, SafeFlags, Stage, Stdio};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The ids of this program.
@@ -410,6 +411,97 @@ fn a_namespace_that_cannot_be_joined_is_named() {
 
 fn namespace_of_ours(kind: &str) -> File {
     File::open(format!("/proc/self/ns/{kind}")).unwrap()
+}
+
+/// Who joins keeps what the caller has the rights for, and new namespaces are made inside of those that are joined.
+#[test]
+fn new_namespaces_are_made_inside_of_those_that_are_joined() {
+    hold();
+    if let Some(place) = std::env::var_os("PLACE") {
+        say(|| format!("<<{} {}>>", link("net").display(), PathBuf::from(place).join("inside").exists()));
+    }
+    let test = "sandbox::new_namespaces_are_made_inside_of_those_that_are_joined";
+    if !common::privileged() {
+        return skip("takes CAP_SYS_ADMIN");
+    }
+    let folder = Folder::new("joined");
+    let Some(mut holder) = holder(test, SafeFlags::NEWNS) else { return };
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let before = mounts();
+    for of in [std::process::id(), holder.id()] {
+        let said = said(test, |command| {
+            command.env("PLACE", &folder.0).flags(SafeFlags::NEWNS).join_namespace(namespace(of, "mnt"));
+            if of == holder.id() {
+                command.join_namespace(namespace(of, "user"));
+            }
+            command.mount(Mount::file_system("tmpfs", &folder.0));
+            command.mount(Mount::file_system("tmpfs", folder.0.join("inside")));
+        });
+        assert!(said.ends_with(" true"), "{said}");
+        assert_eq!(mounts(), before);
+    }
+    // a namespace of the caller's, and the user namespace of another
+    let said = said(test, |command| {
+        command.env("PLACE", &folder.0).join_namespace(namespace_of_ours("net"));
+        command.join_namespace(namespace(holder.id(), "user"));
+    });
+    assert_eq!(said, format!("{} false", link("net").display()));
+    let mut command = this_program(test);
+    command.join_namespace(namespace_of_ours("uts")).hostname("changed");
+    refused(&mut command, Stage::Hostname, libc::EINVAL);
+    for flag in [SafeFlags::NEWPID, SafeFlags::NEWUSER] {
+        let mut command = this_program(test);
+        command.join_namespace(namespace_of_ours("pid")).join_namespace(namespace(holder.id(), "user"));
+        in_namespaces(&mut command, flag);
+        refused(&mut command, Stage::JoinNamespace, libc::EINVAL);
+    }
+    holder.stdin = None;
+    assert_eq!(holder.wait().unwrap().code(), Some(42));
+}
+
+/// The program's child goes on without it, and nothing of this program's is used afterwards.
+#[test]
+fn an_intermediate_child_that_is_killed_leaves_nothing() {
+    hold();
+    inside(|| 42);
+    let test = "sandbox::an_intermediate_child_that_is_killed_leaves_nothing";
+    let Some(mut holder) = holder(test, SafeFlags::NEWPID) else { return };
+    let (user, pid) = (namespace(holder.id(), "user"), namespace(holder.id(), "pid"));
+    passes_beside(test, || {
+        let ours = std::process::id();
+        let children = move || fs::read_to_string(format!("/proc/{ours}/task/{ours}/children")).unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    // the first one of a start
+                    if let Some(pid) = children().split(' ').next().and_then(|pid| pid.parse().ok()) {
+                        // SAFETY: no pointers.
+                        unsafe { libc::kill(pid, libc::SIGKILL) };
+                    }
+                }
+            });
+            for _ in crate::program::rounds().take(100) {
+                let mut command = this_program(test);
+                command.ignore_signals(&[libc::SIGHUP; 1000]);
+                command.join_namespace(user.try_clone().unwrap()).join_namespace(pid.try_clone().unwrap());
+                match command.spawn() {
+                    Ok(mut child) => {
+                        let status = child.wait().unwrap();
+                        assert!(
+                            status.code() == Some(42) || status.signal() == Some(libc::SIGKILL),
+                            "{status}"
+                        );
+                    }
+                    Err(error) => assert!(error.to_string().contains("was killed"), "{error}"),
+                }
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(children(), "");
+    });
+    holder.stdin = None;
+    assert_eq!(holder.wait().unwrap().code(), Some(42));
 }
 
 /// In a fork of this program, which has no other children and whose descriptors nobody else changes.
@@ -985,6 +1077,189 @@ fn a_child_with_another_users_ids_cannot_be_traced_by_them() {
         assert_eq!(spy.join().unwrap(), Some(70));
         // SAFETY: no pointers.
         assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 1);
+    });
+}
+
+/// What a spy and its victim share.
+#[repr(C)]
+struct Board {
+    /// What the spy looks at: this pid, and some after it.
+    pid: AtomicI32,
+    has_begun: AtomicI32,
+    has_read: AtomicI32,
+    over: AtomicI32,
+}
+
+impl Board {
+    fn of(fd: BorrowedFd<'_>) -> &'static Self {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: a file of a page, which stays mapped, and in which zeros are valid.
+        unsafe {
+            let page = libc::mmap(std::ptr::null_mut(), common::page(), protection, flags, fd.as_raw_fd(), 0);
+            assert!(page != libc::MAP_FAILED, "{}", io::Error::last_os_error());
+            &*page.cast()
+        }
+    }
+}
+
+const SECRET: u64 = 0x5ec2_e7f0_0d5e_c2e7;
+static THE_SECRET: u64 = SECRET;
+
+/// A spy reads the memory of the pids that its board says, at the place where its victim has a secret.
+fn spy() {
+    let Some(place) = std::env::var_os("SPIES") else { return };
+    let place: usize = place.to_str().unwrap().parse().unwrap();
+    inside(|| {
+        // SAFETY: the descriptor that it is given.
+        let board = Board::of(unsafe { BorrowedFd::borrow_raw(9) });
+        // in a pid namespace of its own the pids count from the spy's
+        let base = if std::env::var_os("INSIDE").is_some() { std::process::id() as i32 } else { 0 };
+        board.has_begun.store(1, Relaxed);
+        while board.over.load(Relaxed) == 0 {
+            for pid in 0..3 {
+                let mut read = 0_u64;
+                let here = libc::iovec { iov_base: (&raw mut read).cast(), iov_len: 8 };
+                let there = libc::iovec { iov_base: place as *mut _, iov_len: 8 };
+                let pid = base + board.pid.load(Relaxed) + pid;
+                // SAFETY: a place for the word.
+                let count = unsafe { libc::process_vm_readv(pid, &here, 1, &there, 1, 0) };
+                if count == 8 && read == SECRET {
+                    board.has_read.fetch_add(1, Relaxed);
+                }
+            }
+        }
+        42
+    });
+}
+
+/// Starts programs that the spy tries to read, and sees that it cannot.
+fn nobody_reads(test: &str, disguise: impl Fn(&mut Command), start: impl Fn(&mut Command), inside: bool) {
+    let mut victim = Command::new("/proc/self/exe");
+    victim.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    start(&mut victim);
+    let mut pid = 0;
+    nobody_reads_while(test, disguise, inside, |board, round| {
+        board.pid.store(if inside { round as i32 + 1 } else { pid + 1 }, Relaxed);
+        let mut child = victim.spawn().unwrap();
+        pid = child.id() as i32;
+        child.wait().unwrap();
+    });
+}
+
+fn nobody_reads_while(
+    test: &str,
+    disguise: impl Fn(&mut Command),
+    inside: bool,
+    mut round: impl FnMut(&Board, u32),
+) {
+    // SAFETY: a name; a new descriptor, of a page.
+    let file = unsafe {
+        let fd = libc::memfd_create(c"board".as_ptr(), libc::MFD_CLOEXEC);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    };
+    File::from(file.try_clone().unwrap()).set_len(common::page() as u64).unwrap();
+    let board = Board::of(file.as_fd());
+    let mut spy = this_program(test);
+    spy.env("SPIES", (&raw const THE_SECRET as usize).to_string()).fd(9, file);
+    if inside {
+        spy.env("INSIDE", "");
+    }
+    disguise(&mut spy);
+    let mut spy = match spy.spawn() {
+        Ok(spy) => spy,
+        Err(error) => return skip(&error.to_string()),
+    };
+    crate::program::until("the spy", || board.has_begun.load(Relaxed) == 1);
+    for number in crate::program::rounds() {
+        round(board, number);
+    }
+    board.over.store(1, Relaxed);
+    assert_eq!(spy.wait().unwrap().code(), Some(42));
+    assert_eq!(board.has_read.load(Relaxed), 0);
+    // SAFETY: no pointers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 1);
+}
+
+/// While a child is not yet another program it has this program's memory.
+#[test]
+fn the_callers_memory_is_not_for_the_programs_user() {
+    spy();
+    let test = "sandbox::the_callers_memory_is_not_for_the_programs_user";
+    if !common::can_give_up_root() {
+        return skip("takes CAP_SETUID and CAP_SETPCAP");
+    }
+    passes(test, "uid", || {
+        let user = |command: &mut Command| _ = command.uid(65_533).gid(65_533);
+        nobody_reads(test, user, user, false);
+    });
+    // one of root's, with fewer capabilities than the caller
+    let less = |command: &mut Command| _ = command.capabilities([]).no_new_privs(true);
+    passes(test, "capabilities", || nobody_reads(test, less, less, false));
+    passes(test, "user namespace", || {
+        nobody_reads(test, less, |command| _ = in_namespaces(command, SafeFlags::empty()), false);
+    });
+    passes(test, "call", || {
+        if !crate::program::shares_memory() {
+            return;
+        }
+        let builder = clone_trampoline::Builder::new().flags(SafeFlags::NEWUSER);
+        nobody_reads_while(test, less, false, |board, _| {
+            _ = builder.call(|| {
+                board.pid.store(std::process::id() as i32, Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            });
+        });
+    });
+}
+
+/// Nor for root of a namespace that is joined.
+#[test]
+fn the_callers_memory_is_not_for_those_who_are_joined() {
+    hold();
+    spy();
+    let test = "sandbox::the_callers_memory_is_not_for_those_who_are_joined";
+    if !common::privileged() {
+        return skip("ranges take CAP_SETUID");
+    }
+    passes(test, "program", || {
+        let mut command = this_program(test);
+        command.env("HOLDS", "").stdin(Stdio::piped()).flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
+        command.uid_map(0, 100_000, 65_536).gid_map(0, 100_000, 65_536).uid(0).gid(0);
+        let mut holder = match command.spawn() {
+            Ok(holder) => holder,
+            Err(error) => return skip(&error.to_string()),
+        };
+        let join = |command: &mut Command| {
+            command
+                .join_namespace(namespace(holder.id(), "user"))
+                .join_namespace(namespace(holder.id(), "pid"));
+        };
+        let root = |command: &mut Command| {
+            join(command);
+            command.uid(0).gid(0);
+        };
+        for start in [&join as &dyn Fn(&mut Command), &root] {
+            nobody_reads(test, root, start, true);
+        }
+        holder.stdin = None;
+        assert_eq!(holder.wait().unwrap().code(), Some(42));
+    });
+}
+
+/// What would keep capabilities over a change of ids is gone when the program goes on.
+#[test]
+fn an_exec_that_fails_keeps_no_capabilities() {
+    let test = "sandbox::an_exec_that_fails_keeps_no_capabilities";
+    if !common::can_give_up_root() {
+        return skip("takes CAP_SETPCAP");
+    }
+    passes(test, "program", || {
+        let mut command = Command::new("/nowhere");
+        command.capabilities([Capability::Chown]).uid(0);
+        command.exec();
+        // SAFETY: no pointers.
+        assert_eq!(unsafe { libc::prctl(libc::PR_GET_KEEPCAPS) }, 0);
     });
 }
 
