@@ -160,6 +160,12 @@ pub(crate) fn refusal(args: &CloneArgs, errno: c_int) -> Error {
         Call::Clone => Stage::Clone,
         Call::Clone3 => Stage::Clone3,
     };
-    let hint = if args.set_tid_size != 0 { no_such_tid(errno) } else { None };
+    let hint = if args.set_tid_size != 0 {
+        no_such_tid(errno)
+    } else if args.parent_tid != 0 && errno == libc::ENOSYS {
+        Some("joining a user or pid namespace needs clone3(2), let through by seccomp filters, and Linux 5.3")
+    } else {
+        None
+    };
     Error::from_errno(stage, errno).with_hint(hint.or_else(|| explain(flags, errno)))
 }

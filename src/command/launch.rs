@@ -106,6 +106,12 @@ impl Request {
             // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
             unsafe {
                 let started = start(&first, Stack::InArgs, live, ptr::from_ref(&orders).cast_mut().cast());
+                // An intermediate child that is killed wakes a caller whose thread-local storage the program's child may use.
+                let alone = pid.load(Ordering::Acquire);
+                if sleeps && alone != 0 && second.load(Ordering::Acquire) != 0 {
+                    libc::kill(alone, libc::SIGKILL);
+                    _ = attend(&second, || Ok(()));
+                }
                 mask.restore();
                 started
             }

@@ -481,8 +481,12 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
                     }
                 }
             });
-            for _ in crate::program::rounds().take(100) {
+            for round in crate::program::rounds().take(100) {
                 let mut command = this_program(test);
+                if round % 2 == 0 {
+                    // SAFETY: it takes no lock.
+                    unsafe { command.pre_exec(|| Ok(())) };
+                }
                 command.ignore_signals(&[libc::SIGHUP; 1000]);
                 command.join_namespace(user.try_clone().unwrap()).join_namespace(pid.try_clone().unwrap());
                 match command.spawn() {
@@ -1271,6 +1275,11 @@ fn a_refused_namespace_is_named_and_leaves_nothing() {
     passes(test, "filter", || {
         // what docker's default profile does with namespaces, as clone3(2) cannot be looked into
         common::seccomp(libc::SYS_clone3 as u32, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
+        if common::privileged() {
+            let mut command = this_program(test);
+            let error = fails_at_birth(command.join_namespace(namespace_of_ours("pid")), libc::ENOSYS);
+            assert!(error.hint().unwrap().contains("clone3"), "{error}");
+        }
         common::refuse(libc::SYS_setns as u32);
         common::refuse(libc::SYS_mount as u32);
         let mut command = this_program(test);
