@@ -14,6 +14,19 @@ static CHILDREN: AtomicU32 = AtomicU32::new(0);
 /// Whether the memory was dumpable before one of them changed its credentials.
 static LOST: AtomicBool = AtomicBool::new(false);
 
+/// How many children there were, the ends of those that are gone counted as well.
+static CHANGES: AtomicU32 = AtomicU32::new(0);
+
+/// A time, for [`may_have_been_hidden`].
+pub(crate) fn now() -> u32 {
+    CHANGES.load(SeqCst)
+}
+
+/// Whether a child may have kept the memory from being dumpable since then.
+pub(crate) fn may_have_been_hidden(since: u32) -> bool {
+    CHILDREN.load(SeqCst) != 0 || CHANGES.load(SeqCst) != since
+}
+
 /// PR_GET_DUMPABLE: 1 where the memory may be dumped by its user.
 pub(crate) fn is_dumpable() -> bool {
     // SAFETY: no pointers.
@@ -50,6 +63,7 @@ impl Dumpable {
     /// `hides`: the memory is not dumpable from now on.
     pub(crate) fn watch(hides: bool) -> Self {
         CHILDREN.fetch_add(1, SeqCst);
+        CHANGES.fetch_add(1, SeqCst);
         // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
         let ids = ids();
         let before = is_dumpable();
@@ -82,6 +96,7 @@ impl Dumpable {
             }
         }
         CHILDREN.fetch_sub(1, SeqCst);
+        CHANGES.fetch_add(1, SeqCst);
         while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
             // Another child was lost just now, and left it to this one, the last.
             mask = mask.or_else(|| Mask::block_all().ok());

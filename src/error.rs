@@ -215,6 +215,13 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
+    /// Whether a file of the child's in /proc was refused, as all are while the memory is not dumpable.
+    pub(crate) fn is_of_a_file_in_proc(&self) -> bool {
+        let stage =
+            matches!(self.stage, Stage::Setgroups | Stage::UidMap | Stage::GidMap | Stage::OomScoreAdj);
+        stage && self.errno == libc::EACCES
+    }
+
     /// What was being done.
     #[must_use]
     pub const fn stage(&self) -> Stage {

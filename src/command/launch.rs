@@ -8,8 +8,8 @@ use super::plan::{Plan, Way};
 use super::request::Request;
 use super::session::Foreground;
 use super::stdio::Stdio;
-use crate::dumpable::Dumpable;
-use crate::end::{sleep_while, wait};
+use crate::dumpable::{Dumpable, may_have_been_hidden, now};
+use crate::end::{Pause, sleep_while, wait};
 use crate::probe::not_shared;
 use crate::raw::CloneArgs;
 use crate::start::{Stack, reach_below, refusal, start};
@@ -42,6 +42,19 @@ impl Request {
         )) {
             reach_below();
         }
+        let mut pause = Pause::new();
+        for _ in 0..10 {
+            let begin = now();
+            match self.attempt_by_either_call(defaults) {
+                // Another start has hidden the memory for a moment, and with it the child's files in /proc.
+                Err(error) if error.is_of_a_file_in_proc() && may_have_been_hidden(begin) => pause.sleep(),
+                done => return done,
+            }
+        }
+        self.attempt_by_either_call(defaults)
+    }
+
+    fn attempt_by_either_call(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
         if !NO_CLEAR_SIGHAND.load(Ordering::Relaxed) {
             match self.attempt(defaults, false) {
                 // Only how handlers are reset may be done otherwise. What was asked for is not dropped.
