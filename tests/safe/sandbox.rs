@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The ids of this program.
@@ -1155,7 +1155,8 @@ impl Board {
 }
 
 const SECRET: u64 = 0x5ec2_e7f0_0d5e_c2e7;
-static THE_SECRET: u64 = SECRET;
+/// Not there from the beginning: the program that is executed may have it at the same place.
+static THE_SECRET: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
 /// A spy reads the memory of the pids that its board says, at the place where its victim has a secret.
 fn spy() {
@@ -1212,6 +1213,10 @@ fn nobody_reads_while(
     };
     File::from(file.try_clone().unwrap()).set_len(common::page() as u64).unwrap();
     let board = Board::of(file.as_fd());
+    let bytes = SECRET.to_ne_bytes();
+    for (word, bytes) in THE_SECRET.iter().zip(bytes.chunks(4)) {
+        word.store(u32::from_ne_bytes(bytes.try_into().unwrap()), Relaxed);
+    }
     let mut spy = this_program(test);
     spy.env("SPIES", (&raw const THE_SECRET as usize).to_string()).fd(9, file);
     if inside {
