@@ -128,23 +128,8 @@ impl Plan {
             program: request.file.as_ref().map(|fd| keep(Stage::Exec, fd)).transpose()?,
             ruleset: request.ruleset.as_ref().map(|fd| keep(Stage::Landlock, fd)).transpose()?,
             parent: self.parent.as_ref().map(|fd| keep(Stage::ParentDeath, fd)).transpose()?,
-            watch: None,
         };
-        let late = Late { watch: self.keep_watch(&targets)?, ..late };
         Ok(late)
-    }
-}
-
-impl Plan {
-    fn keep_watch(&mut self, targets: &[RawFd]) -> Result<Option<RawFd>, Error> {
-        let Some(watch) = &mut self.watch else { return Ok(None) };
-        if targets.contains(&watch.fd().as_raw_fd()) {
-            let number = watch.fd().as_raw_fd();
-            let duplicate =
-                duplicate(number, targets, &mut 0).map_err(|error| Error::from_io(Stage::Fd, &error))?;
-            watch.replace(duplicate);
-        }
-        Ok(Some(watch.fd().as_raw_fd()))
     }
 }
 
@@ -162,12 +147,11 @@ pub(super) struct Late {
     pub(super) program: Option<RawFd>,
     pub(super) ruleset: Option<RawFd>,
     pub(super) parent: Option<RawFd>,
-    pub(super) watch: Option<RawFd>,
 }
 
 impl Late {
     fn iter(self) -> impl Iterator<Item = RawFd> {
-        [self.program, self.ruleset, self.parent, self.watch].into_iter().flatten()
+        [self.program, self.ruleset, self.parent].into_iter().flatten()
     }
 }
 
@@ -251,7 +235,7 @@ fn ranges_between(mut kept: Vec<RawFd>) -> Vec<(c_long, c_long)> {
 }
 
 /// `pipe2(2)`: the reading end, then the writing end.
-pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: a place for the two, which are new and ours.
     unsafe {

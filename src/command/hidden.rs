@@ -6,82 +6,47 @@
 
 #![allow(unsafe_code)]
 
-use super::fds::pipe;
 use super::plan::{NO_NAME, Plan};
-use crate::{Error, Stage};
-use std::ffi::{c_int, c_long};
-use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-/// Tells when a child no longer has the caller's memory. The kernel wakes the caller a little before that (`exec_mmap`), and
-/// closes what is close-on-exec a little after. So the child locks such a descriptor. A lock of fcntl(2) belongs to a process:
-/// a copy of the descriptor in another one keeps nothing locked.
-pub(super) struct Watch(OwnedFd);
-
-impl Watch {
-    pub(super) fn new() -> Result<Self, Error> {
-        match pipe() {
-            Ok((_, writes)) => Ok(Self(writes)),
-            Err(error) => {
-                let hint = "one descriptor tells when the program no longer has this one's memory";
-                Err(Error::from_io(Stage::Fd, &error).with_hint(Some(hint)))
-            }
-        }
-    }
-
-    pub(super) fn fd(&self) -> &OwnedFd {
-        &self.0
-    }
-
-    /// By a number that is none of the program's.
-    pub(super) fn replace(&mut self, duplicate: OwnedFd) {
-        // Not beside the other one: closing either would end the lock.
-        self.0 = duplicate;
-    }
-
-    /// Waits until the child has executed its program, or has ended.
-    pub(super) fn wait(&self) {
-        let lock = lock();
-        // SAFETY: a lock.
-        while unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_SETLKW, &lock) } == -1 {
-            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return;
-            }
-        }
-    }
-}
-
-/// The whole of a file.
-fn lock() -> libc::flock {
-    // SAFETY: integers.
-    let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
-    lock.l_type = libc::F_WRLCK as _;
-    lock.l_whence = libc::SEEK_SET as _;
-    lock
-}
+use crate::Stage;
+use crate::end::Pause;
+use std::ffi::{c_long, c_ulong};
+use std::ptr;
+use std::time::UNIX_EPOCH;
 
 impl Plan {
-    /// The child's first step of its own.
-    pub(super) fn lock_watch(&mut self, watch: Option<RawFd>) {
-        if let Some(watch) = watch {
-            let lock = self.keep(vec![lock()]);
-            let arguments = [watch.into(), c_long::from(libc::F_SETLK as c_int), lock, 0];
-            self.call(Stage::Fd, NO_NAME, FCNTL, arguments);
-        }
-    }
-
     /// Where no change of ids does.
     pub(super) fn hide(&mut self, stage: Stage) {
-        if self.watch.is_some() {
+        if self.watches {
             let arguments = [c_long::from(libc::PR_SET_DUMPABLE), 0, 0, 0];
             self.call(stage, NO_NAME, libc::SYS_prctl, arguments);
         }
     }
 }
 
-// 32-bit architectures have a second one, but x32.
-#[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
-use libc::SYS_fcntl as FCNTL;
-#[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
-use libc::SYS_fcntl64 as FCNTL;
+/// Waits until a child no longer has this memory, because it has executed its program or has ended. The kernel wakes the caller a
+/// little before (`exec_mmap`), and newer ones close descriptors before as well. Whether it can be known: if not, the memory
+/// has to stay hidden.
+pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
+    // No other memory has these words here.
+    let time = UNIX_EPOCH.elapsed().unwrap_or_default();
+    let here = [time.as_nanos() as usize, ptr::from_ref(&time).addr()];
+    const ONE: c_ulong = 1;
+    const NO_FLAGS: c_ulong = 0;
+    let has_it = |pid: libc::pid_t| {
+        let mut there = [0_usize; 2];
+        let local = libc::iovec { iov_base: there.as_mut_ptr().cast(), iov_len: size_of_val(&there) };
+        let remote = libc::iovec { iov_base: here.as_ptr().cast_mut().cast(), iov_len: size_of_val(&here) };
+        // SAFETY: a place for the words. The kernel allows it without a question where the memory is the caller's.
+        unsafe { libc::syscall(libc::SYS_process_vm_readv, pid, &local, ONE, &remote, ONE, NO_FLAGS) };
+        there == here
+    };
+    // SAFETY: no arguments to get wrong.
+    if !has_it(unsafe { libc::getpid() }) {
+        return false;
+    }
+    let mut pause = Pause::new();
+    while has_it(child) {
+        pause.sleep();
+    }
+    true
+}

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::child::{AWAITS_MAPS, Orders, RUNS, live, live_between};
+use super::hidden::wait_for_own_memory;
 use super::namespaces::{serve_maps, wake};
 use super::plan::{Plan, Way};
 use super::request::Request;
@@ -110,7 +111,7 @@ impl Request {
             errno: AtomicI32::new(0),
         };
         let live = if between { live_between } else { live };
-        let dumpable = plan.watch.as_ref().map(|_| Dumpable::watch(plan.hides));
+        let dumpable = plan.watches.then(|| Dumpable::watch(plan.hides));
         let foreground = self.foreground.as_ref().map(|terminal| Foreground::of(terminal.as_fd()));
 
         let begin = || {
@@ -159,11 +160,10 @@ impl Request {
             _ = wait(first_pid, libc::__WALL);
         }
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
-        if let (Some(dumpable), Some(watch)) = (dumpable, &plan.watch) {
-            if first_pid > 0 {
-                watch.wait();
-            }
-            dumpable.restore(plan.has_changed_ids.load(Ordering::Relaxed));
+        let pid = if between { pid.into_inner() } else { first_pid };
+        if let Some(dumpable) = dumpable {
+            let is_known = pid == 0 || wait_for_own_memory(pid);
+            dumpable.restore(is_known && plan.has_changed_ids.load(Ordering::Relaxed));
         }
         started.map_err(|error| match error.raw_os_error() {
             libc::EINVAL if error.hint().is_none() => {
@@ -179,7 +179,6 @@ impl Request {
             return Err(not_shared());
         }
         let failed = orders.failed.load(Ordering::Relaxed);
-        let pid = if between { pid.into_inner() } else { first_pid };
         if pid == 0 && failed == usize::MAX {
             let errno = orders.refusal.load(Ordering::Relaxed);
             if errno != 0 {

@@ -2,7 +2,6 @@
 
 use super::child::{MARK, RUNS, Step, address};
 use super::fds::{Late, Move};
-use super::hidden::Watch;
 use super::namespaces::{hide_parent, include_pid, include_user, own_pidfd};
 use super::request::Request;
 use super::stdio::Stdio;
@@ -53,8 +52,8 @@ pub(super) struct Plan {
     pub(super) sleeps: bool,
     /// Whether the memory has to be hidden before the child's birth.
     pub(super) hides: bool,
-    /// Tells when the child no longer has the memory, if others must not see that.
-    pub(super) watch: Option<Watch>,
+    /// Whether others could see the memory while the child has it.
+    pub(super) watches: bool,
     /// Whether the memory is no longer dumpable, because of the child.
     pub(super) has_changed_ids: Rc<AtomicBool>,
     /// Whether the child waits until its parent has written its maps of ids.
@@ -109,7 +108,7 @@ impl Plan {
                 || request.cgroup.is_some()
                 || is_traced(),
             hides,
-            watch: watches.then(Watch::new).transpose()?,
+            watches,
             has_changed_ids: Rc::new(AtomicBool::new(hides || lowers_capabilities || include_user(&joined))),
             awaits_maps,
             parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
@@ -127,7 +126,6 @@ impl Plan {
         }
         let fds = plan.prepare_fds(request, defaults)?;
         let late = fds.late;
-        plan.lock_watch(late.watch);
         if !between {
             plan.adjust_oom_score(request);
         }
