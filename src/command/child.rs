@@ -135,13 +135,13 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
                     (*changed).store(true, Ordering::Relaxed);
                     0
                 }
-                MARK => call(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]),
+                MARK => call(libc::SYS_prctl, [c_long::from(libc::PR_SET_PDEATHSIG), 0, 0, 0, 0, 0]),
                 _ => 0,
             },
             Step::DropBounding(keep) => drop_bounding(keep),
             Step::Foreground(terminal) => {
                 let group = clone_trampoline_syscall(libc::SYS_getpgid, 0, 0, 0, 0, 0, 0) as c_int;
-                let arguments = [terminal.into(), TIOCSPGRP, address(&raw const group), 0, 0, 0];
+                let arguments = [c_long::from(terminal), TIOCSPGRP, address(&raw const group), 0, 0, 0];
                 call(libc::SYS_ioctl, arguments)
             }
             Step::Closures(closures) => (*closures).run(),
@@ -165,8 +165,10 @@ pub(super) const MARK: c_long = NSIG as c_long - 1;
 unsafe fn death_signal() -> c_long {
     let mut signal: c_int = 0;
     // SAFETY: a place for the signal.
-    unsafe { call(libc::SYS_prctl, [libc::PR_GET_PDEATHSIG.into(), address(&raw mut signal), 0, 0, 0, 0]) };
-    signal.into()
+    unsafe {
+        call(libc::SYS_prctl, [c_long::from(libc::PR_GET_PDEATHSIG), address(&raw mut signal), 0, 0, 0, 0])
+    };
+    c_long::from(signal)
 }
 
 /// Whether the process of a pidfd has ended.
@@ -200,9 +202,9 @@ unsafe fn await_maps(word: &AtomicU32) -> c_int {
     word.store(AWAITS_MAPS, Ordering::Release);
     // SAFETY: a futex word that outlives this child.
     unsafe {
-        call(libc::SYS_futex, [place, libc::FUTEX_WAKE.into(), c_int::MAX.into(), 0, 0, 0]);
+        call(libc::SYS_futex, [place, c_long::from(libc::FUTEX_WAKE), c_long::from(c_int::MAX), 0, 0, 0]);
         while word.load(Ordering::Acquire) == AWAITS_MAPS {
-            call(libc::SYS_futex, [place, libc::FUTEX_WAIT.into(), AWAITS_MAPS as c_long, 0, 0, 0]);
+            call(libc::SYS_futex, [place, c_long::from(libc::FUTEX_WAIT), AWAITS_MAPS as c_long, 0, 0, 0]);
         }
     }
     // It is 0 if the intermediate child was killed.
@@ -214,7 +216,7 @@ unsafe fn write(path: c_long, text: c_long, length: c_long) -> c_int {
     const HOW: c_long = (libc::O_WRONLY | libc::O_CLOEXEC) as c_long;
     // SAFETY: a path and a text, as the parent has prepared them; a descriptor of this child's own.
     unsafe {
-        let fd = clone_trampoline_syscall(libc::SYS_openat, libc::AT_FDCWD.into(), path, HOW, 0, 0, 0);
+        let fd = clone_trampoline_syscall(libc::SYS_openat, c_long::from(libc::AT_FDCWD), path, HOW, 0, 0, 0);
         if fd < 0 {
             return -fd as c_int;
         }
@@ -229,10 +231,11 @@ unsafe fn drop_bounding(keep: u64) -> c_int {
     for capability in 0..64 {
         // SAFETY: no pointers.
         unsafe {
-            let read = libc::PR_CAPBSET_READ.into();
+            let read = c_long::from(libc::PR_CAPBSET_READ);
             match clone_trampoline_syscall(libc::SYS_prctl, read, capability, 0, 0, 0, 0) {
                 1 if keep >> capability & 1 == 0 => {
-                    let errno = call(libc::SYS_prctl, [libc::PR_CAPBSET_DROP.into(), capability, 0, 0, 0, 0]);
+                    let errno =
+                        call(libc::SYS_prctl, [c_long::from(libc::PR_CAPBSET_DROP), capability, 0, 0, 0, 0]);
                     if errno != 0 {
                         return errno;
                     }

@@ -17,7 +17,7 @@ struct Program {
 impl Plan {
     pub(super) fn confine(&mut self, request: &Request, ruleset: Option<RawFd>) -> Result<(), Error> {
         if let Some(ruleset) = ruleset {
-            self.call(Stage::Landlock, NO_NAME, LANDLOCK_RESTRICT_SELF, [ruleset.into(), 0, 0, 0]);
+            self.call(Stage::Landlock, NO_NAME, LANDLOCK_RESTRICT_SELF, [c_long::from(ruleset), 0, 0, 0]);
         }
         for filter in &request.filters {
             let instructions = filter.chunks_exact(size_of::<u64>());

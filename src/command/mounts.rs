@@ -117,7 +117,7 @@ impl Plan {
     fn mount_one(&mut self, mount: &Mount) -> Result<(), Error> {
         let name = || Some(mount.target.as_os_str().into());
         let target = self.keep_text(Stage::Mount, mount.target.as_os_str())?;
-        let directory = [libc::AT_FDCWD.into(), target, 0o755, 0, 0, 0];
+        let directory = [c_long::from(libc::AT_FDCWD), target, 0o755, 0, 0, 0];
         let make = Step::Call { number: libc::SYS_mkdirat, arguments: directory, tolerated: libc::EEXIST };
         match &mount.kind {
             Kind::Bind(source) => {
@@ -140,7 +140,7 @@ impl Plan {
             let attributes = [READ_ONLY, 0, 0, 0];
             let size = size_of_val(&attributes) as c_long;
             let attributes = self.keep(attributes.to_vec());
-            let arguments = [libc::AT_FDCWD.into(), target, RECURSIVE, attributes, size, 0];
+            let arguments = [c_long::from(libc::AT_FDCWD), target, RECURSIVE, attributes, size, 0];
             self.push(Stage::Mount, name(), Step::Call { number: MOUNT_SETATTR, arguments, tolerated: 0 });
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Plan {
         self.call_mount(Stage::PivotRoot, name(), [path, path, 0, 0], BIND | REC);
         self.call(Stage::PivotRoot, name(), libc::SYS_chdir, [path, 0, 0, 0]);
         self.call(Stage::PivotRoot, name(), libc::SYS_pivot_root, [here, here, 0, 0]);
-        self.call(Stage::PivotRoot, name(), libc::SYS_umount2, [here, libc::MNT_DETACH.into(), 0, 0]);
+        self.call(Stage::PivotRoot, name(), libc::SYS_umount2, [here, c_long::from(libc::MNT_DETACH), 0, 0]);
         let root = self.keep_text(Stage::PivotRoot, OsStr::new("/"))?;
         self.call(Stage::PivotRoot, name(), libc::SYS_chdir, [root, 0, 0, 0]);
         Ok(())

@@ -150,7 +150,7 @@ impl Plan {
 
     fn join(&mut self, namespace: &Joined) {
         let name = ORDER.iter().find(|(kind, _)| *kind == namespace.kind).map(|(_, name)| name);
-        let arguments = [namespace.fd.into(), namespace.kind.into(), 0, 0];
+        let arguments = [c_long::from(namespace.fd), c_long::from(namespace.kind), 0, 0];
         self.call(Stage::JoinNamespace, name.and_then(argument), libc::SYS_setns, arguments);
     }
 
@@ -162,7 +162,7 @@ impl Plan {
             return;
         }
         // Whoever waits for a parent that has died would wait for ever.
-        let signal = |signal: c_int| [c_long::from(libc::PR_SET_PDEATHSIG), signal.into(), 0, 0];
+        let signal = |signal: c_int| [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
         self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, signal(libc::SIGKILL));
         self.look_for_parent(std::process::id(), self.parent.as_ref().map(AsRawFd::as_raw_fd));
         self.push(Stage::UidMap, NO_NAME, Step::AwaitMaps(Rc::as_ptr(&self.word)));

@@ -34,7 +34,8 @@ impl Plan {
         if let Some(file) = file {
             const EMPTY_PATH: c_long = libc::AT_EMPTY_PATH as c_long;
             let path = self.keep_text(Stage::Exec, OsStr::new(""))?;
-            let arguments = [file.into(), path, address(arguments), address(environment), EMPTY_PATH, 0];
+            let arguments =
+                [c_long::from(file), path, address(arguments), address(environment), EMPTY_PATH, 0];
             let step = Step::Call { number: libc::SYS_execveat, arguments, tolerated: 0 };
             self.push(Stage::Exec, name, step);
             return Ok(());

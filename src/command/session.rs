@@ -25,7 +25,7 @@ impl Plan {
         }
         if let Some(terminal) = &request.terminal {
             let fd = terminal.as_raw_fd();
-            let arguments = [fd.into(), libc::TIOCSCTTY as c_long, 0, 0];
+            let arguments = [c_long::from(fd), libc::TIOCSCTTY as c_long, 0, 0];
             self.call(
                 Stage::ControllingTerminal,
                 argument(format_args!("fd {fd}")),
