@@ -41,8 +41,12 @@ fn set(dumpable: c_int) {
 /// Whether the memory has to be hidden from a child's birth on: the owner of a user namespace may trace whatever is in it, and
 /// other processes of root's may have fewer capabilities than the caller.
 pub(crate) fn hides_from_owner(flags: CloneFlags) -> bool {
+    flags.contains(CloneFlags::NEWUSER) && is_root()
+}
+
+pub(crate) fn is_root() -> bool {
     // SAFETY: no arguments to get wrong.
-    flags.contains(CloneFlags::NEWUSER) && unsafe { libc::geteuid() } == 0
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// The effective uid and gid of the calling thread.

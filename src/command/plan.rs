@@ -7,7 +7,7 @@ use super::request::Request;
 use super::stdio::Stdio;
 use super::traced::is_traced;
 use super::{confine, mounts, namespaces, session};
-use crate::dumpable::hides_from_owner;
+use crate::dumpable::{hides_from_owner, is_root};
 use crate::error::argument;
 use crate::kernel_signals::Set;
 use crate::{Error, Stage, id_map};
@@ -90,8 +90,9 @@ impl Plan {
         request.check_birth(way == Way::InPlace, between)?;
         let awaits_maps = !request.maps.are_the_callers();
         let asks_for_parent = awaits_maps || request.parent_death_signal.is_some();
-        let hides = hides_from_owner(request.flags.into());
         let lowers_capabilities = request.capabilities.is_some();
+        // The kernel looks at the flag first and at the capabilities then, so the one has to be right before the others change.
+        let hides = hides_from_owner(request.flags.into()) || lowers_capabilities && is_root();
         // a closure may change them, too
         let changes_ids =
             request.uid.is_some() || request.gid.is_some() || lowers_capabilities || has_closures;
