@@ -295,8 +295,8 @@ impl<'fd> Builder<'fd> {
         if self.cgroup.is_some() {
             flags |= CloneFlags::INTO_CGROUP;
         }
-        if !self.maps.is_empty() && !flags.contains(CloneFlags::NEWUSER) {
-            return Err(refuse("a uid_map or gid_map needs NEWUSER"));
+        if let Some(reason) = self.maps.conflict(flags) {
+            return Err(refuse(reason));
         }
         if let Some(conflict) = Conflict::find(flags, exit_signal, call_for(flags)) {
             return Err(refuse(conflict.message()));

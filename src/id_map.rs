@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::dumpable::is_dumpable;
-use crate::{Command, Error, Stage, Stdio};
+use crate::{CloneFlags, Command, Error, Stage, Stdio};
 use std::ffi::{CStr, OsStr, c_int};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -45,6 +45,12 @@ impl IdMaps {
         self.gids.push(Line { inside, outside, count });
     }
 
+    /// What they lack.
+    pub(crate) fn conflict(&self, flags: CloneFlags) -> Option<&'static str> {
+        let lacks = !self.is_empty() && !flags.contains(CloneFlags::NEWUSER);
+        lacks.then_some("a uid_map or gid_map needs NEWUSER")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.uids.is_empty() && self.gids.is_empty()
     }
@@ -68,12 +74,7 @@ impl IdMaps {
             return Ok(());
         }
         let own = Process::own()?;
-        if !self.gids.is_empty() {
-            // The kernel's condition for a gid_map without privileges.
-            own.write(Stage::Setgroups, b"deny")?;
-        }
-        own.write_map(Stage::UidMap, &self.uids)?;
-        own.write_map(Stage::GidMap, &self.gids)
+        self.texts().try_for_each(|(stage, _, text)| own.write(stage, text.as_bytes()))
     }
 
     /// What the child writes to which of its files in /proc.

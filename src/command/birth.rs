@@ -21,8 +21,8 @@ impl Request {
         let flags = self.birth_flags();
         let refusal = if let Some((_, hint)) = OWN.iter().find(|(flag, _)| flags.contains(*flag)) {
             Some(*hint)
-        } else if !self.maps.is_empty() && !flags.contains(CloneFlags::NEWUSER) {
-            Some("a uid_map or gid_map needs NEWUSER")
+        } else if let Some(hint) = self.maps.conflict(flags) {
+            Some(hint)
         } else if in_place && (!flags.is_empty() || !self.set_tid.is_empty()) {
             Some(
                 "flags, cgroup, set_tid, autoreap and kill_on_close are those of a child, which exec does not make",

@@ -72,10 +72,11 @@ impl Plan {
         for (target, fd) in &request.fds {
             moves.push(Move { source: fd.as_raw_fd(), target: *target });
         }
-        let Steps { steps, duplicates, in_the_way } = steps(&mut moves)?;
+        let mut targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+        let Steps { steps, duplicates, in_the_way } = steps(&mut moves, &targets)?;
         self.fds.extend(duplicates);
         self.own = in_the_way;
-        let late = self.keep_late_fds(request, &moves)?;
+        let late = self.keep_late_fds(request, &targets)?;
 
         if self.cuts_fds {
             let given = moves.iter().chain(&kept).map(|it| it.source.max(it.target));
@@ -90,7 +91,7 @@ impl Plan {
                 [above, u32::MAX as c_long, UNSHARE, 0],
             );
         }
-        let targets = moves.iter().chain(&kept).map(|it| it.target).collect();
+        targets.extend(kept.iter().map(|it| it.target));
         self.moves = moves;
         Ok(Fds { steps, targets, late })
     }
@@ -111,25 +112,23 @@ impl Plan {
     }
 
     /// None may have the number of a target.
-    fn keep_late_fds(&mut self, request: &Request, moves: &[Move]) -> Result<Late, Error> {
-        let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+    fn keep_late_fds(&mut self, request: &Request, targets: &[RawFd]) -> Result<Late, Error> {
         let mut keep = |stage, fd: &OwnedFd| {
             let number = fd.as_raw_fd();
             if !targets.contains(&number) {
                 return Ok(number);
             }
             let duplicate =
-                duplicate(number, &targets, &mut 0).map_err(|error| Error::from_io(stage, &error))?;
+                duplicate(number, targets, &mut 0).map_err(|error| Error::from_io(stage, &error))?;
             let number = duplicate.as_raw_fd();
             self.fds.push(duplicate);
             Ok(number)
         };
-        let late = Late {
+        Ok(Late {
             program: request.file.as_ref().map(|fd| keep(Stage::Exec, fd)).transpose()?,
             ruleset: request.ruleset.as_ref().map(|fd| keep(Stage::Landlock, fd)).transpose()?,
             parent: self.parent.as_ref().map(|fd| keep(Stage::ParentDeath, fd)).transpose()?,
-        };
-        Ok(late)
+        })
     }
 }
 
@@ -167,8 +166,7 @@ struct Steps {
 
 /// If a source's number is also a target, `moves` gets a duplicate as its source. So the moves can be made in any order, and
 /// dup3(2), which refuses equal numbers, is enough.
-fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
-    let targets: Vec<RawFd> = moves.iter().map(|it| it.target).collect();
+fn steps(moves: &mut [Move], targets: &[RawFd]) -> Result<Steps, Error> {
     // the limit is read only if there is something to move
     let limit = if targets.is_empty() { 0 } else { limit() };
     let mut all = Steps::default();
@@ -183,7 +181,7 @@ fn steps(moves: &mut [Move]) -> Result<Steps, Error> {
             return Err(Error::from_errno(Stage::Fd, libc::EBADF).at(argument).with_hint(Some(hint)));
         }
         if targets.contains(&it.source) {
-            let duplicate = duplicate(it.source, &targets, &mut least)
+            let duplicate = duplicate(it.source, targets, &mut least)
                 .map_err(|error| Error::from_io(Stage::Fd, &error).at(argument.clone()))?;
             all.in_the_way.push(it.source);
             it.source = duplicate.as_raw_fd();

@@ -5,6 +5,7 @@
 use super::child::{AWAITS_MAPS, HAS_MAPS, HAS_NO_MAPS, Step, address};
 use super::plan::{NO_NAME, Plan};
 use super::request::Request;
+use crate::arch::mips;
 use crate::error::argument;
 use crate::id_map::{IdMaps, Process};
 use crate::why::NAMESPACES;
@@ -47,10 +48,10 @@ impl Request {
             let fd = namespace.as_raw_fd();
             // SAFETY: no pointers.
             let kind = unsafe { libc::ioctl(fd, GET_TYPE as _) };
-            let name = argument(format_args!("fd {fd}"));
             match kind {
                 -1 => {
-                    let error = Error::from_io(Stage::JoinNamespace, &io::Error::last_os_error()).at(name);
+                    let error = Error::from_io(Stage::JoinNamespace, &io::Error::last_os_error());
+                    let error = error.at(argument(format_args!("fd {fd}")));
                     return Err(error.with_hint(Some("it is no descriptor of a namespace (Linux 4.11)")));
                 }
                 libc::CLONE_NEWTIME => {
@@ -69,7 +70,7 @@ impl Request {
             let group = if it.kind == libc::CLONE_NEWUSER { 1 } else { 2 * u8::from(it.belongs_to_user) };
             (group, place)
         });
-        if all.iter().any(|it| it.kind == libc::CLONE_NEWPID) && self.flags.contains(SafeFlags::NEWPID) {
+        if include(&all, libc::CLONE_NEWPID) && self.flags.contains(SafeFlags::NEWPID) {
             let hint = "the kernel makes no pid namespace inside of one that is joined: join it, and start a program that does";
             return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("pid")));
         }
@@ -84,8 +85,8 @@ impl Request {
     /// with the rights, and inside, of those that are joined.
     pub(super) fn joins_before_birth(&self, joined: &[Joined]) -> bool {
         const NEW: CloneFlags = NAMESPACES.union(CloneFlags::NEWUSER);
-        let early = |it: &Joined| matches!(it.kind, libc::CLONE_NEWUSER | libc::CLONE_NEWPID);
-        !joined.is_empty() && (CloneFlags::from(self.flags).intersects(NEW) || joined.iter().any(early))
+        let early = include(joined, libc::CLONE_NEWUSER) || include(joined, libc::CLONE_NEWPID);
+        early || !joined.is_empty() && CloneFlags::from(self.flags).intersects(NEW)
     }
 }
 
@@ -155,7 +156,7 @@ impl Plan {
     }
 
     fn map_ids(&mut self, request: &Request) {
-        if request.maps.are_the_callers() {
+        if !self.awaits_maps {
             for (stage, path, text) in request.maps.texts() {
                 self.write(stage, path, text);
             }
@@ -229,17 +230,12 @@ pub(super) fn own_pidfd() -> Result<OwnedFd, Error> {
 
 /// Whether the program's child has no pid for its parent.
 pub(super) fn hide_parent(request: &Request, joined: &[Joined]) -> bool {
-    request.flags.contains(SafeFlags::NEWPID) || include_pid(joined)
+    request.flags.contains(SafeFlags::NEWPID) || include(joined, libc::CLONE_NEWPID)
 }
 
-/// Whether a pid namespace is joined.
-pub(super) fn include_pid(joined: &[Joined]) -> bool {
-    joined.iter().any(|it| it.kind == libc::CLONE_NEWPID)
-}
-
-/// Whether a user namespace is joined.
-pub(super) fn include_user(joined: &[Joined]) -> bool {
-    joined.iter().any(|it| it.kind == libc::CLONE_NEWUSER)
+/// Whether a namespace of this kind is joined.
+pub(super) fn include(joined: &[Joined], kind: c_int) -> bool {
+    joined.iter().any(|it| it.kind == kind)
 }
 
 /// `NS_GET_NSTYPE`, `_IO(0xb7, 3)`, and `NS_GET_USERNS`.
@@ -247,16 +243,13 @@ const GET_TYPE: u32 = NONE | 0xb703;
 const GET_USER: u32 = NONE | 0xb701;
 
 /// `_IOC_NONE`.
-const NONE: u32 = if cfg!(any(
-    target_arch = "mips",
-    target_arch = "mips64",
-    target_arch = "mips32r6",
-    target_arch = "mips64r6",
-    target_arch = "powerpc",
-    target_arch = "powerpc64",
-    target_arch = "sparc",
-    target_arch = "sparc64"
-)) {
+const NONE: u32 = if mips()
+    || cfg!(any(
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc",
+        target_arch = "sparc64"
+    )) {
     1 << 29
 } else {
     0

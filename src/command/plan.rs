@@ -2,7 +2,7 @@
 
 use super::child::{MARK, RUNS, Step, address};
 use super::fds::{Late, Move};
-use super::namespaces::{hide_parent, include_pid, include_user, own_pidfd};
+use super::namespaces::{hide_parent, include, own_pidfd};
 use super::request::Request;
 use super::stdio::Stdio;
 use super::traced::is_traced;
@@ -83,7 +83,7 @@ impl Plan {
         let request = &*request;
         let joined = request.joined()?;
         let between = way != Way::InPlace && request.joins_before_birth(&joined);
-        if way == Way::InPlace && include_pid(&joined) {
+        if way == Way::InPlace && include(&joined, libc::CLONE_NEWPID) {
             let hint = "only a child is in the pid namespace that is joined, and exec makes none";
             return Err(Error::new(Stage::JoinNamespace, libc::EINVAL, hint).at(argument("pid")));
         }
@@ -93,10 +93,10 @@ impl Plan {
         let lowers_capabilities = request.capabilities.is_some();
         // The kernel looks at the flag first and at the capabilities then, so the one has to be right before the others change.
         let hides = hides_from_owner(request.flags.into()) || lowers_capabilities && is_root();
+        let joins_user = include(&joined, libc::CLONE_NEWUSER);
+        let changes_ids = request.uid.is_some() || request.gid.is_some() || lowers_capabilities;
         // a closure may change them, too
-        let changes_ids =
-            request.uid.is_some() || request.gid.is_some() || lowers_capabilities || has_closures;
-        let watches = way != Way::InPlace && (changes_ids || hides || include_user(&joined));
+        let watches = way != Way::InPlace && (changes_ids || has_closures || hides || joins_user);
         let mut plan = Self {
             steps: Vec::with_capacity(8),
             names: Vec::with_capacity(8),
@@ -110,7 +110,7 @@ impl Plan {
                 || is_traced(),
             hides,
             watches,
-            has_changed_ids: Rc::new(AtomicBool::new(hides || lowers_capabilities || include_user(&joined))),
+            has_changed_ids: Rc::new(AtomicBool::new(hides || lowers_capabilities || joins_user)),
             awaits_maps,
             parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
             word: Rc::new(AtomicU32::new(RUNS)),
@@ -136,52 +136,47 @@ impl Plan {
         plan.give_fds(request, fds);
         plan.limit(request)?;
         plan.change_root(request)?;
-        let changes = request.uid.is_some() || request.gid.is_some() || request.capabilities.is_some();
-        plan.watch_credentials(changes && way != Way::InPlace, false, |plan| {
-            if lowers_capabilities {
-                plan.hide(Stage::Capabilities);
-            }
-            plan.bound_capabilities(request);
-            plan.change_ids(request)?;
-            plan.set_capabilities(request);
-            Ok(())
-        })?;
+        let marks = changes_ids && watches;
+        if marks {
+            plan.mark_credentials();
+        }
+        if lowers_capabilities {
+            plan.hide(Stage::Capabilities);
+        }
+        plan.bound_capabilities(request);
+        plan.change_ids(request)?;
+        plan.set_capabilities(request);
+        if marks {
+            plan.look_for_mark();
+        }
         plan.die_with_parent(request, way, late);
         plan.change_directory(request)?;
         plan.set_signals(request, way)?;
         // after the signals, which they may change
         if has_closures {
-            let run = Step::Closures(&raw const request.closures);
-            let has_mark = request.parent_death_signal.is_some();
-            plan.watch_credentials(way != Way::InPlace, has_mark, |plan| {
-                plan.push(Stage::PreExec, NO_NAME, run);
-                Ok(())
-            })?;
+            if watches && request.parent_death_signal.is_none() {
+                plan.mark_credentials();
+            }
+            plan.push(Stage::PreExec, NO_NAME, Step::Closures(&raw const request.closures));
+            if watches {
+                plan.look_for_mark();
+            }
         }
         plan.confine(request, late.ruleset)?;
         plan.execute(request, late.program)?;
         Ok(plan)
     }
 
-    /// Notes whether these steps of a child change its credentials: the kernel clears the signal at the parent's death then.
-    /// `has_mark`: there is one.
-    fn watch_credentials(
-        &mut self,
-        watches: bool,
-        has_mark: bool,
-        steps: impl FnOnce(&mut Self) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        if !watches {
-            return steps(self);
-        }
-        if !has_mark {
-            let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), MARK, 0, 0];
-            self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, arguments);
-        }
-        steps(self)?;
+    /// A signal at the parent's death, which the kernel clears when the child's credentials change.
+    fn mark_credentials(&mut self) {
+        let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), MARK, 0, 0];
+        self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, arguments);
+    }
+
+    /// Notes whether they have changed since.
+    fn look_for_mark(&mut self) {
         let changed = Rc::as_ptr(&self.has_changed_ids);
         self.push(Stage::ParentDeath, NO_NAME, Step::LookForMark(changed));
-        Ok(())
     }
 
     /// The error of the step of this number.

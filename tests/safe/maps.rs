@@ -270,9 +270,9 @@ fn the_program_is_as_dumpable_as_before() {
 
 // 32-bit architectures that had 16-bit uids have a second one.
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
-const SETRESUID: libc::c_long = libc::SYS_setresuid32;
+pub(crate) const SETRESUID: libc::c_long = libc::SYS_setresuid32;
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
-const SETRESUID: libc::c_long = libc::SYS_setresuid;
+pub(crate) const SETRESUID: libc::c_long = libc::SYS_setresuid;
 
 /// A program that gives up its own ids meanwhile holds what its new user must not see. Where the libc is musl, that waits for
 /// the child.

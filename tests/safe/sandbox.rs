@@ -6,6 +6,7 @@ use crate::command::{
 };
 use crate::common::{self, cgroup, skip};
 use crate::program::passes;
+use crate::seccomp;
 use clone_trampoline::{Capability, Command, Error, Mount, SafeFlags, Stage, Stdio};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -305,6 +306,11 @@ fn holder(test: &str, flags: SafeFlags) -> Option<clone_trampoline::Child> {
     Some(child)
 }
 
+fn let_go(mut holder: clone_trampoline::Child) {
+    holder.stdin = None;
+    assert_eq!(holder.wait().unwrap().code(), Some(42));
+}
+
 fn hold() {
     if std::env::var_os("HOLDS").is_some() {
         inside(|| {
@@ -334,7 +340,7 @@ fn namespaces_of_others_are_joined() {
 fn join_all(test: &str) {
     let kinds = ["mnt", "cgroup", "ipc", "uts", "net", "pid", "user"];
     let flags = SafeFlags::NEWNS | SafeFlags::NEWCGROUP | SafeFlags::NEWIPC | SafeFlags::NEWUTS;
-    let Some(mut holder) = holder(test, flags | SafeFlags::NEWNET | SafeFlags::NEWPID) else { return };
+    let Some(holder) = holder(test, flags | SafeFlags::NEWNET | SafeFlags::NEWPID) else { return };
     let all: Vec<_> = KINDS
         .iter()
         .map(|(kind, _)| fs::read_link(format!("/proc/{}/ns/{kind}", holder.id())).unwrap_or_default())
@@ -360,8 +366,7 @@ fn join_all(test: &str) {
     if let Err(error) = error {
         assert_eq!(Error::of(&error).unwrap().stage(), Stage::JoinNamespace, "{error}");
     }
-    holder.stdin = None;
-    assert_eq!(holder.wait().unwrap().code(), Some(42));
+    let_go(holder);
 }
 
 /// The intermediate child leaves nothing, whatever fails.
@@ -430,7 +435,7 @@ fn starts_that_hide_the_memory_do_not_refuse_the_maps_of_others() {
                 libc::prctl(libc::PR_SET_DUMPABLE, 1);
             }
         }
-        let Some(mut holder) = holder(test, SafeFlags::empty()) else { return };
+        let Some(holder) = holder(test, SafeFlags::empty()) else { return };
         let user = namespace(holder.id(), "user");
         let over = AtomicI32::new(0);
         std::thread::scope(|scope| {
@@ -450,8 +455,7 @@ fn starts_that_hide_the_memory_do_not_refuse_the_maps_of_others() {
             }
             over.store(1, Relaxed);
         });
-        holder.stdin = None;
-        assert_eq!(holder.wait().unwrap().code(), Some(42));
+        let_go(holder);
     });
 }
 
@@ -471,7 +475,7 @@ fn new_namespaces_are_made_inside_of_those_that_are_joined() {
         return skip("takes CAP_SYS_ADMIN");
     }
     let folder = Folder::new("joined");
-    let Some(mut holder) = holder(test, SafeFlags::NEWNS) else { return };
+    let Some(holder) = holder(test, SafeFlags::NEWNS) else { return };
     let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
     let before = mounts();
     for of in [std::process::id(), holder.id()] {
@@ -501,8 +505,7 @@ fn new_namespaces_are_made_inside_of_those_that_are_joined() {
         in_namespaces(&mut command, flag);
         refused(&mut command, Stage::JoinNamespace, libc::EINVAL);
     }
-    holder.stdin = None;
-    assert_eq!(holder.wait().unwrap().code(), Some(42));
+    let_go(holder);
 }
 
 /// The program's child goes on without it, and nothing of this program's is used afterwards.
@@ -511,7 +514,7 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
     hold();
     inside(|| 42);
     let test = "sandbox::an_intermediate_child_that_is_killed_leaves_nothing";
-    let Some(mut holder) = holder(test, SafeFlags::NEWPID) else { return };
+    let Some(holder) = holder(test, SafeFlags::NEWPID) else { return };
     let (user, pid) = (namespace(holder.id(), "user"), namespace(holder.id(), "pid"));
     passes_beside(test, || {
         let ours = std::process::id();
@@ -550,8 +553,7 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
         });
         assert_eq!(children(), "");
     });
-    holder.stdin = None;
-    assert_eq!(holder.wait().unwrap().code(), Some(42));
+    let_go(holder);
 }
 
 /// In a fork of this program, which has no other children and whose descriptors nobody else changes.
@@ -915,19 +917,15 @@ fn the_oom_score_is_the_programs_alone() {
 
 /// A filter that answers one system call with an errno.
 fn filter(call: libc::c_long, errno: i32) -> Vec<u8> {
-    let op = |code: u32, jt: u8, jf: u8, k: u32| {
-        let mut bytes = (code as u16).to_ne_bytes().to_vec();
-        bytes.extend([jt, jf]);
-        bytes.extend(k.to_ne_bytes());
-        bytes
+    let bytes = |op: libc::sock_filter| {
+        let [low, high] = op.code.to_ne_bytes();
+        let [a, b, c, d] = op.k.to_ne_bytes();
+        [low, high, op.jt, op.jf, a, b, c, d]
     };
-    [
-        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ]
-    .concat()
+    seccomp::instructions(&[call], seccomp::errno(errno), seccomp::ALLOW)
+        .into_iter()
+        .flat_map(bytes)
+        .collect()
 }
 
 #[test]
@@ -1283,7 +1281,7 @@ fn the_callers_memory_is_not_for_those_who_are_joined() {
         let mut command = this_program(test);
         command.env("HOLDS", "").stdin(Stdio::piped()).flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
         command.uid_map(0, 100_000, 65_536).gid_map(0, 100_000, 65_536).uid(0).gid(0);
-        let mut holder = match command.spawn() {
+        let holder = match command.spawn() {
             Ok(holder) => holder,
             Err(error) => return skip(&error.to_string()),
         };
@@ -1299,8 +1297,7 @@ fn the_callers_memory_is_not_for_those_who_are_joined() {
         for start in [&join as &dyn Fn(&mut Command), &root] {
             nobody_reads(test, root, start, true);
         }
-        holder.stdin = None;
-        assert_eq!(holder.wait().unwrap().code(), Some(42));
+        let_go(holder);
     });
 }
 

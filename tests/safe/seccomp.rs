@@ -16,8 +16,8 @@ pub(crate) fn errno(errno: i32) -> u32 {
 }
 
 // seccompiler has no 32-bit architecture, and libseccomp is C that every cross build would have to find.
-/// From here on these system calls of this process get `action`, and all others `otherwise`.
-pub(crate) fn filter(calls: &[c_long], action: u32, otherwise: u32) {
+/// A filter that gives these system calls `action`, and all others `otherwise`.
+pub(crate) fn instructions(calls: &[c_long], action: u32, otherwise: u32) -> Vec<libc::sock_filter> {
     let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)]; // seccomp_data.nr
     for &call in calls {
@@ -25,6 +25,12 @@ pub(crate) fn filter(calls: &[c_long], action: u32, otherwise: u32) {
         filter.push(op(libc::BPF_RET | libc::BPF_K, action, 0, 0));
     }
     filter.push(op(libc::BPF_RET | libc::BPF_K, otherwise, 0, 0));
+    filter
+}
+
+/// From here on these system calls of this process get `action`, and all others `otherwise`.
+pub(crate) fn filter(calls: &[c_long], action: u32, otherwise: u32) {
+    let mut filter = instructions(calls, action, otherwise);
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: a filter that lives during the calls.
     unsafe {

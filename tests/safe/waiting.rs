@@ -2,6 +2,7 @@
 
 use crate::command::{inside, refused, this_program};
 use crate::common;
+use crate::maps::SETRESUID;
 use crate::program::{passes, rounds};
 use crate::seccomp::{ALLOW, errno, filter};
 use clone_trampoline::{Command, Stage, Stdio};
@@ -259,11 +260,6 @@ fn a_start_leaves_the_dumpable_flag_to_the_program() {
         assert_eq!(get(), 1);
     });
 }
-
-#[cfg(any(target_arch = "x86", target_arch = "arm"))]
-const SETRESUID: libc::c_long = libc::SYS_setresuid32;
-#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
-const SETRESUID: libc::c_long = libc::SYS_setresuid;
 
 /// The memory of a program that has given up its privileges may hold what its new user must not see.
 #[test]
