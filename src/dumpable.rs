@@ -4,27 +4,40 @@
 
 #![allow(unsafe_code)]
 
-use crate::CloneFlags;
+use crate::end::Pause;
 use crate::kernel_signals::Mask;
+use crate::{CloneFlags, Error};
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 /// The children that share this memory. Atomics and no lock, so that a fork(3) at any moment leaves none locked.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
 /// Whether the memory was dumpable before one of them changed its credentials.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// How many children there were, the ends of those that are gone counted as well.
-static CHANGES: AtomicU32 = AtomicU32::new(0);
+/// How many children that had hidden the memory are gone.
+static HIDERS: AtomicU32 = AtomicU32::new(0);
 
-/// A time, for [`may_have_been_hidden`].
-pub(crate) fn now() -> u32 {
-    CHANGES.load(SeqCst)
-}
-
-/// Whether a child may have kept the memory from being dumpable since then.
-pub(crate) fn may_have_been_hidden(since: u32) -> bool {
-    CHILDREN.load(SeqCst) != 0 || CHANGES.load(SeqCst) != since
+/// Makes the attempt again if a file in /proc was refused while other children hid the memory, and with it that file.
+pub(crate) fn retry_if_hidden<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut pause = Pause::new();
+    let mut end = None;
+    loop {
+        let hiders = HIDERS.load(SeqCst);
+        match attempt() {
+            Err(error) if error.is_of_a_file_in_proc() => {
+                let is_hidden = CHILDREN.load(SeqCst) != 0 && !is_dumpable();
+                let now = Instant::now();
+                let end = *end.get_or_insert(now + Duration::from_secs(1));
+                if !is_hidden && HIDERS.load(SeqCst) == hiders || now > end {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+        pause.sleep();
+    }
 }
 
 /// PR_GET_DUMPABLE: 1 where the memory may be dumped by its user.
@@ -67,7 +80,6 @@ impl Dumpable {
     /// `hides`: the memory is not dumpable from now on.
     pub(crate) fn watch(hides: bool) -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        CHANGES.fetch_add(1, SeqCst);
         // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
         let ids = ids();
         let before = is_dumpable();
@@ -92,6 +104,7 @@ impl Dumpable {
         // follows from it.
         let mut mask = None;
         if lost || LOST.load(SeqCst) {
+            HIDERS.fetch_add(1, SeqCst);
             mask = Mask::block_all().ok();
             if self.ids != ids() {
                 LOST.store(false, SeqCst);
@@ -100,7 +113,6 @@ impl Dumpable {
             }
         }
         CHILDREN.fetch_sub(1, SeqCst);
-        CHANGES.fetch_add(1, SeqCst);
         while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
             // Another child was lost just now, and left it to this one, the last.
             mask = mask.or_else(|| Mask::block_all().ok());

@@ -24,17 +24,22 @@ use std::time::Duration;
 /// `ECHILD`: there is no such child, or somebody else has waited for it.
 pub(crate) fn wait(pid: libc::pid_t, options: c_int) -> io::Result<Option<ExitStatus>> {
     let mut status = 0;
+    // SAFETY: a place for the status.
+    let pid = uninterrupted(|| unsafe { libc::waitpid(pid, &mut status, options) })?;
+    Ok((pid != 0).then(|| ExitStatus::from_raw(status)))
+}
+
+/// The result of a system call, made again whenever a signal interrupts it.
+pub(crate) fn uninterrupted(mut call: impl FnMut() -> c_int) -> io::Result<c_int> {
     loop {
-        // SAFETY: a place for the status.
-        match unsafe { libc::waitpid(pid, &mut status, options) } {
-            0 => return Ok(None),
+        match call() {
             -1 => {
                 let error = io::Error::last_os_error();
                 if error.kind() != io::ErrorKind::Interrupted {
                     return Err(error);
                 }
             }
-            _ => return Ok(Some(ExitStatus::from_raw(status))),
+            result => return Ok(result),
         }
     }
 }

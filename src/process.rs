@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::Pause;
+use crate::end::{Pause, uninterrupted};
 use std::ffi::c_int;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -95,27 +95,26 @@ impl Child {
             // A program that was killed before it was executed has no exit signal, so only `__WALL` sees it. With a pid alone
             // that could see a child of `call`, so then it is not used.
             let all = if kind == libc::P_PIDFD { libc::__WALL } else { 0 };
-            // SAFETY: a place for what is known of the child: zeros, if it has not ended.
-            let info = unsafe {
-                match libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | all) {
-                    0 => info.assume_init(),
-                    _ => match io::Error::last_os_error() {
-                        error if error.kind() == io::ErrorKind::Interrupted => continue,
-                        // Somebody has made the pidfd non-blocking, by a duplicate.
-                        error if error.kind() == io::ErrorKind::WouldBlock => {
-                            let fd = libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 };
-                            poll(&mut [fd], None)?;
-                            continue;
-                        }
-                        // before Linux 5.4
-                        error if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
-                            (kind, id) = (libc::P_PID, self.pid as libc::id_t);
-                            continue;
-                        }
-                        error => return Err(error),
-                    },
+            // SAFETY: a place for what is known of the child.
+            let waited = uninterrupted(|| unsafe {
+                libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | all)
+            });
+            match waited {
+                Ok(_) => {}
+                // Somebody has made the pidfd non-blocking, by a duplicate.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 }], None)?;
+                    continue;
                 }
-            };
+                // before Linux 5.4
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
+                    (kind, id) = (libc::P_PID, self.pid as libc::id_t);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            // SAFETY: it was zeros, and still is if the child has not ended.
+            let info = unsafe { info.assume_init() };
             // SAFETY: what waitid has stored is of a child.
             let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
             return Ok((pid != 0).then(|| {
@@ -328,20 +327,17 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
 /// poll(2), until something is there or the time is over (None: never).
 fn poll(fds: &mut [libc::pollfd], end: Option<Instant>) -> io::Result<()> {
     loop {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        // rounded up, so as not to spin in the last millisecond
-        let milliseconds =
-            left.map_or(-1, |left| c_int::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
-        // SAFETY: places for what is there.
-        match unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) } {
-            -1 => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-            0 if left.is_none_or(|left| !left.is_zero()) => {}
-            _ => return Ok(()),
+        let mut left = None;
+        let ready = uninterrupted(|| {
+            left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            // rounded up, so as not to spin in the last millisecond
+            let milliseconds = left
+                .map_or(-1, |left| c_int::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
+            // SAFETY: places for what is there.
+            unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) }
+        })?;
+        if ready > 0 || left.is_some_and(|left| left.is_zero()) {
+            return Ok(());
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::alone::Alone;
 use crate::arch::NSIG;
-use crate::dumpable::{Dumpable, hides_from_owner};
+use crate::dumpable::{Dumpable, hides_from_owner, retry_if_hidden};
 use crate::end::{End, Pause, end_like, wait, wait_for_zero};
 use crate::id_map::{Gate, IdMaps};
 use crate::kernel_signals::{KernelAction, set_mask};
@@ -63,7 +63,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             parent: unsafe { libc::syscall(libc::SYS_gettid) as libc::pid_t },
             assume_no_threads,
             rseq: Rseq::registered(),
-            gate: (!maps.are_the_callers()).then(|| Arc::new(Gate::new(maps.clone()))),
+            gate: None,
             maps,
             signals: None,
             handlers: None,
@@ -77,8 +77,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
     }
 
-    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` gets its pid. It
-    /// must not use the TLS, which is the child's by then.
+    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` gets its pid, and 0 before there
+    /// is a child. It must not use the TLS, which is the child's by then.
     ///
     /// # Safety
     ///
@@ -87,12 +87,33 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         &mut self,
         args: &CloneArgs,
         stack: Stack,
-        born: impl FnOnce(libc::pid_t),
+        born: impl Fn(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
-        let Some(gate) = self.gate.clone() else {
+        retry_if_hidden(|| {
+            born(0);
+            self.pidfd = self.pidfd.map(|_| -1);
+            // SAFETY: the caller's promise.
+            unsafe { self.run_once(args, stack, &born) }
+        })
+    }
+
+    /// One attempt.
+    ///
+    /// # Safety
+    ///
+    /// That of [`run`](Self::run).
+    unsafe fn run_once(
+        &mut self,
+        args: &CloneArgs,
+        stack: Stack,
+        born: impl Fn(libc::pid_t),
+    ) -> Result<thread::Result<R>, Error> {
+        if self.maps.are_the_callers() {
             // SAFETY: the caller's promise.
             return unsafe { self.run_alone(args, stack, born) };
-        };
+        }
+        let gate = Arc::new(Gate::new(self.maps.clone()));
+        self.gate = Some(Arc::clone(&gate));
         thread::scope(|scope| {
             let writer = thread::Builder::new().spawn_scoped(scope, || gate.serve());
             writer.map_err(|error| no_thread(&error))?;
@@ -112,7 +133,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         &mut self,
         args: &CloneArgs,
         stack: Stack,
-        born: impl FnOnce(libc::pid_t),
+        born: impl Fn(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         // No trial with `assume_no_threads`: its child could be the first process of a pid namespace, which would end with it.
         if !self.assume_no_threads {

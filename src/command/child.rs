@@ -63,6 +63,17 @@ pub(super) struct Orders {
 }
 
 impl Orders {
+    pub(super) const fn new(steps: Vec<Step>, first: usize, args: CloneArgs) -> Self {
+        Self {
+            steps,
+            first,
+            args,
+            refusal: AtomicI32::new(0),
+            failed: AtomicUsize::new(usize::MAX),
+            errno: AtomicI32::new(0),
+        }
+    }
+
     /// Whether all steps of a range succeed.
     unsafe fn follow(&self, from: usize, to: usize) -> bool {
         for (done, step) in self.steps.iter().enumerate().take(to).skip(from) {

@@ -9,20 +9,19 @@ use super::plan::{Plan, Way};
 use super::request::Request;
 use super::session::Foreground;
 use super::stdio::Stdio;
-use crate::dumpable::{Dumpable, may_have_been_hidden, now};
-use crate::end::{Pause, sleep_while, wait};
+use crate::dumpable::{Dumpable, retry_if_hidden};
+use crate::end::{sleep_while, uninterrupted, wait};
 use crate::probe::not_shared;
 use crate::raw::CloneArgs;
 use crate::start::{Stack, reach_below, refusal, start};
 use crate::why::no_thread;
 use crate::{Child, CloneFlags, Error, Stage};
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::process::ExitStatus;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::thread;
 
 /// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
@@ -31,6 +30,38 @@ static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
 /// The child's stack, a part of the caller's.
 #[repr(C, align(16))]
 struct Room([u8; 16 * 1024]);
+
+/// What the kernel stores for the caller.
+struct Stored {
+    /// A pidfd of the program's child, or -1.
+    pidfd: AtomicI32,
+    /// The pid of the program's child, if an intermediate child has started it.
+    pid: AtomicI32,
+    /// Not 0 until that child no longer has the memory.
+    second: AtomicU32,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self { pidfd: AtomicI32::new(-1), pid: AtomicI32::new(0), second: AtomicU32::new(RUNS) }
+    }
+}
+
+impl Stored {
+    /// Waits until the program's child, if an intermediate child has started it, no longer has the memory. That can be
+    /// after the intermediate child's end, if that one is killed.
+    fn await_second(&self) {
+        if self.pid.load(Ordering::Acquire) != 0 {
+            _ = attend(&self.second, || Ok(()));
+        }
+    }
+
+    fn into_pidfd(self) -> Option<OwnedFd> {
+        let pidfd = self.pidfd.into_inner();
+        // SAFETY: the kernel has opened it for this start.
+        (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })
+    }
+}
 
 impl Request {
     pub(super) fn start(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
@@ -43,16 +74,7 @@ impl Request {
         )) {
             reach_below();
         }
-        let mut pause = Pause::new();
-        for _ in 0..10 {
-            let begin = now();
-            match self.attempt_by_either_call(defaults) {
-                // Another start has hidden the memory for a moment, and with it the child's files in /proc.
-                Err(error) if error.is_of_a_file_in_proc() && may_have_been_hidden(begin) => pause.sleep(),
-                done => return done,
-            }
-        }
-        self.attempt_by_either_call(defaults)
+        retry_if_hidden(|| self.attempt_by_either_call(defaults))
     }
 
     fn attempt_by_either_call(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
@@ -73,94 +95,24 @@ impl Request {
 
     fn attempt(&mut self, defaults: [&Stdio; 3], resets: bool) -> Result<Child, Error> {
         let mut plan = Plan::new(self, defaults, Way::Child { resets })?;
-        let between = plan.first > 0;
-        let sleeps = plan.sleeps;
-
         let mut room = MaybeUninit::<Room>::uninit();
-        let (pidfd, pid) = (AtomicI32::new(-1), AtomicI32::new(0));
-        let second = AtomicU32::new(RUNS);
-        let word = &*plan.word;
-        let mut args = self.birth(&plan, resets);
-        if args.flags & CloneFlags::PIDFD.bits() != 0 {
-            args.pidfd = pidfd.as_ptr().expose_provenance() as u64;
-        }
-        let mut first = args;
-        if between {
-            // The intermediate child sleeps while the program's, a child of this process, uses its stack. They have one table
-            // of descriptors with this process, which so gets the pidfd.
-            let flags = CloneFlags::VFORK | CloneFlags::PARENT;
-            args.flags |= (flags | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_CLEARTID).bits();
-            args.parent_tid = pid.as_ptr().expose_provenance() as u64;
-            args.child_tid = second.as_ptr().expose_provenance() as u64;
-            first = CloneArgs { flags: (CloneFlags::VM | CloneFlags::FILES).bits(), ..CloneArgs::default() };
-        }
-        first.flags |= CloneFlags::CHILD_CLEARTID.bits();
-        first.child_tid = word.as_ptr().expose_provenance() as u64;
-        if sleeps {
-            first.flags |= CloneFlags::VFORK.bits();
-        } else {
-            first.stack = room.as_mut_ptr().expose_provenance() as u64;
-            first.stack_size = size_of::<Room>() as u64;
-        }
-        let orders = Orders {
-            steps: std::mem::take(&mut plan.steps),
-            first: plan.first,
-            args,
-            refusal: AtomicI32::new(0),
-            failed: AtomicUsize::new(usize::MAX),
-            errno: AtomicI32::new(0),
-        };
-        let live = if between { live_between } else { live };
+        let stored = Stored::default();
+        let (first, orders) = self.births(&mut plan, resets, &stored, &mut room);
         let dumpable = plan.watches.then(|| Dumpable::watch(plan.hides));
         let foreground = self.foreground.as_ref().map(|terminal| Foreground::of(terminal.as_fd()));
 
-        let begin = || {
-            let mask = plan.block_signals(self)?;
-            // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
-            // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
-            unsafe {
-                let started = start(&first, Stack::InArgs, live, ptr::from_ref(&orders).cast_mut().cast());
-                // An intermediate child that is killed wakes a caller whose thread-local storage the program's child may use.
-                let alone = pid.load(Ordering::Acquire);
-                if sleeps && alone != 0 && second.load(Ordering::Acquire) != 0 {
-                    libc::kill(alone, libc::SIGKILL);
-                    _ = attend(&second, || Ok(()));
-                }
-                mask.restore();
-                started
-            }
-        };
-        let maps = || serve_maps(&self.maps, word, &pidfd);
-        let (started, mapped) = if sleeps && plan.awaits_maps {
-            thread::scope(|scope| {
-                let writer = thread::Builder::new().spawn_scoped(scope, || attend(word, maps));
-                let writer = match writer {
-                    Ok(writer) => writer,
-                    Err(error) => return (Err(no_thread(&error)), Ok(())),
-                };
-                let started = begin();
-                if started.is_err() {
-                    word.store(0, Ordering::Release);
-                    wake(word);
-                }
-                (started, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            })
-        } else {
-            let started = begin();
-            // The kernel clears the word before it wakes a caller that sleeps.
-            let attends = started.is_ok() && !sleeps;
-            (started, if attends { attend(word, maps) } else { Ok(()) })
-        };
+        let (started, mapped) = self.run(&plan, &stored, &first, &orders);
         let first_pid = started.as_ref().copied().unwrap_or(0);
-        if between && first_pid > 0 {
-            // It may have been killed while the program's child was there.
-            if pid.load(Ordering::Acquire) != 0 {
-                _ = attend(&second, || Ok(()));
+        let pid = if plan.first == 0 {
+            first_pid
+        } else {
+            if first_pid > 0 {
+                stored.await_second();
+                _ = wait(first_pid, libc::__WALL);
             }
-            _ = wait(first_pid, libc::__WALL);
-        }
+            stored.pid.load(Ordering::Acquire)
+        };
         // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
-        let pid = if between { pid.into_inner() } else { first_pid };
         if let Some(dumpable) = dumpable {
             let is_known = pid == 0 || wait_for_own_memory(pid);
             dumpable.restore(is_known && plan.has_changed_ids.load(Ordering::Relaxed));
@@ -171,26 +123,19 @@ impl Request {
             }
             _ => error,
         })?;
-        if word.load(Ordering::Acquire) != 0 {
+        if plan.word.load(Ordering::Acquire) != 0 {
             // An emulator makes a fork of a child whose parent sleeps.
             // SAFETY: a child of ours that nobody has waited for.
             unsafe { libc::kill(first_pid, libc::SIGKILL) };
             _ = wait(first_pid, libc::__WALL);
+            drop(stored.into_pidfd());
             return Err(not_shared());
         }
         let failed = orders.failed.load(Ordering::Relaxed);
         if pid == 0 && failed == usize::MAX {
-            let errno = orders.refusal.load(Ordering::Relaxed);
-            if errno != 0 {
-                return Err(refusal(&orders.args, errno));
-            }
-            let hint = "the child that joins the namespaces was killed";
-            return Err(Error::new(Stage::JoinNamespace, libc::EINTR, hint));
+            return Err(why_no_second_child(&orders));
         }
-        let pidfd = pidfd.into_inner();
-        // SAFETY: the kernel has opened it for this call.
-        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-        let mut child = Child::new(pid, pidfd.filter(|_| self.pidfd));
+        let mut child = Child::new(pid, stored.into_pidfd().filter(|_| self.pidfd));
         if pid > 0 && (failed != usize::MAX || child.pidfd().is_none()) {
             // A child that has not executed a program has no exit signal. Later its pid alone would not tell it from a child of
             // `call`.
@@ -213,12 +158,115 @@ impl Request {
         Ok(child)
     }
 
+    /// The arguments of the first child, and the orders of all: it is the program's, or an intermediate one that starts the
+    /// program's.
+    fn births(
+        &self,
+        plan: &mut Plan,
+        resets: bool,
+        stored: &Stored,
+        room: &mut MaybeUninit<Room>,
+    ) -> (CloneArgs, Orders) {
+        let mut args = self.birth(plan, resets);
+        if args.flags & CloneFlags::PIDFD.bits() != 0 {
+            args.pidfd = stored.pidfd.as_ptr().expose_provenance() as u64;
+        }
+        let mut first = args;
+        if plan.first > 0 {
+            // The intermediate child sleeps while the program's, a child of this process, uses its stack. They have one table
+            // of descriptors with this process, which so gets the pidfd.
+            let flags = CloneFlags::VFORK | CloneFlags::PARENT;
+            args.flags |= (flags | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_CLEARTID).bits();
+            args.parent_tid = stored.pid.as_ptr().expose_provenance() as u64;
+            args.child_tid = stored.second.as_ptr().expose_provenance() as u64;
+            first = CloneArgs { flags: (CloneFlags::VM | CloneFlags::FILES).bits(), ..CloneArgs::default() };
+        }
+        first.flags |= CloneFlags::CHILD_CLEARTID.bits();
+        first.child_tid = plan.word.as_ptr().expose_provenance() as u64;
+        if plan.sleeps {
+            first.flags |= CloneFlags::VFORK.bits();
+        } else {
+            first.stack = room.as_mut_ptr().expose_provenance() as u64;
+            first.stack_size = size_of::<Room>() as u64;
+        }
+        (first, Orders::new(std::mem::take(&mut plan.steps), plan.first, args))
+    }
+
+    /// Starts the first child, waits until it no longer has the memory, and writes its maps of ids meanwhile. The first
+    /// child's pid, and how the writing of the maps went.
+    fn run(
+        &self,
+        plan: &Plan,
+        stored: &Stored,
+        first: &CloneArgs,
+        orders: &Orders,
+    ) -> (Result<libc::pid_t, Error>, Result<(), Error>) {
+        let word = &*plan.word;
+        let maps = || serve_maps(&self.maps, word, &stored.pidfd);
+        if !plan.sleeps {
+            let started = self.start_first(plan, stored, first, orders);
+            let mapped = if started.is_ok() { attend(word, maps) } else { Ok(()) };
+            return (started, mapped);
+        }
+        // The kernel clears the word before it wakes a caller that sleeps.
+        if !plan.awaits_maps {
+            return (self.start_first(plan, stored, first, orders), Ok(()));
+        }
+        thread::scope(|scope| {
+            let writer = match thread::Builder::new().spawn_scoped(scope, || attend(word, maps)) {
+                Ok(writer) => writer,
+                Err(error) => return (Err(no_thread(&error)), Ok(())),
+            };
+            let started = self.start_first(plan, stored, first, orders);
+            if started.is_err() {
+                word.store(0, Ordering::Release);
+                wake(word);
+            }
+            (started, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
+    }
+
+    fn start_first(
+        &self,
+        plan: &Plan,
+        stored: &Stored,
+        first: &CloneArgs,
+        orders: &Orders,
+    ) -> Result<libc::pid_t, Error> {
+        let live = if plan.first > 0 { live_between } else { live };
+        let mask = plan.block_signals(self)?;
+        // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
+        // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
+        unsafe {
+            let started = start(first, Stack::InArgs, live, ptr::from_ref(orders).cast_mut().cast());
+            // An intermediate child that is killed wakes a caller whose thread-local storage the program's child may use.
+            let second = stored.pid.load(Ordering::Acquire);
+            if plan.sleeps && second != 0 && stored.second.load(Ordering::Acquire) != 0 {
+                libc::kill(second, libc::SIGKILL);
+                stored.await_second();
+            }
+            mask.restore();
+            started
+        }
+    }
+
     /// With the words of the closure's error, if a closure failed.
     pub(super) fn with_reason(&mut self, error: Error) -> Error {
         match self.closures.error() {
             Some(reason) if error.stage() == Stage::PreExec => error.with_hint(Some(reason.to_string())),
             _ => error,
         }
+    }
+}
+
+/// Why an intermediate child that took all its steps has started no child.
+fn why_no_second_child(orders: &Orders) -> Error {
+    match orders.refusal.load(Ordering::Relaxed) {
+        0 => {
+            let hint = "the child that joins the namespaces was killed";
+            Error::new(Stage::JoinNamespace, libc::EINTR, hint)
+        }
+        errno => refusal(&orders.args, errno),
     }
 }
 
@@ -240,17 +288,12 @@ fn attend(word: &AtomicU32, maps: impl FnOnce() -> Result<(), Error>) -> Result<
 fn end_at_birth(pid: libc::pid_t) -> Option<ExitStatus> {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let options = libc::WEXITED | libc::WNOWAIT | libc::__WCLONE;
-    let known = loop {
-        // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
-        // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
-        if unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 } {
-            break true;
-        }
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            break false;
-        }
-    };
+    // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
+    // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
+    let is_known =
+        uninterrupted(|| unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) })
+            .is_ok();
     // SAFETY: it has been stored.
-    let is_end = known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
+    let is_end = is_known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
     if is_end { wait(pid, libc::__WCLONE | libc::WNOHANG).ok().flatten() } else { None }
 }
