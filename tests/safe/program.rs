@@ -210,7 +210,7 @@ pub(crate) fn if_allowed<T>(result: Result<T, Error>) -> Option<T> {
 /// 0, 1, ... up to 299; an emulated machine does not come that far in the time there is.
 pub(crate) fn rounds() -> impl Iterator<Item = u32> {
     let start = Instant::now();
-    (0..300).take_while(move |_| start.elapsed() < limit() / 3)
+    (0..300).take_while(move |_| start.elapsed() < limit() / 10)
 }
 
 /// Waits, for a bounded time, until `done` is true.
