@@ -1,13 +1,13 @@
 //! What starting a program and waiting for it costs, by `Command` and by what else starts one, as tables of ratios to std's.
 //!
 //! `cargo bench --bench command` takes some minutes: 10 MB, 1 GB and 8 GB of touched memory (as far as the machine has them),
-//! then 100, 1,000 and 10,000 open descriptors. `-- 10` stops at that many megabytes. As in `ratios`, every round does each
+//! then 100, 1,000 and 10,000 open descriptors, and 1 to 8 threads that start programs at once. `-- 10` stops at that many megabytes. As in `ratios`, every round does each
 //! operation for a while, and the tables have medians of the rounds; system calls are counted by strace(1).
 
 mod measure;
 
 use clone_trampoline::Command;
-use measure::{Operation, measure, median, syscalls};
+use measure::{Chart, Operation, draw, measure, median, syscalls};
 use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
 use std::hint::black_box;
@@ -15,9 +15,19 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io, process, ptr};
+use std::{env, fs, io, process, ptr, thread};
 
 const ROUNDS: usize = 40;
+/// The others lie between these.
+const CHARTED: [&str; 5] = [
+    "std's Command",
+    "`Command`",
+    "`Command`, `close_other_fds`",
+    "`Command`, with a closure",
+    "std's Command, with a closure",
+];
+/// Of each thread in a round.
+const STARTS: u32 = 20;
 
 /// What can be done with a program: its path, and argv and envp made of it before.
 struct Program {
@@ -153,9 +163,10 @@ fn main() {
         .collect();
     let most = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(available() * 3 / 4);
     let mut memory = Vec::new();
+    let mut chart = Chart::new("memory", "megabytes");
     for megabytes in [10, 1024, 8192].into_iter().filter(|megabytes| *megabytes <= most) {
         memory.push(black_box(vec![1_u8; (megabytes << 20) - memory.iter().map(Vec::len).sum::<usize>()]));
-        for (name, program) in &programs {
+        for (number, (name, program)) in programs.iter().enumerate() {
             println!("\n{name}, {megabytes} MB touched\n");
             println!("| | us | ratio | system calls |\n| --- | --- | --- | --- |");
             let taken = measure(&mut operations(program), ROUNDS);
@@ -163,16 +174,19 @@ fn main() {
             let names = operations(program).into_iter().chain(forks(program)).map(|(name, _)| name);
             for (row, (name, times)) in names.zip(taken.iter().chain(&forked)).enumerate() {
                 let counts = if megabytes == 10 { row_syscalls(&program.path, row) } else { "".into() };
-                println!(
-                    "| {name} | {:.1} | {:.3} | {counts} |",
-                    median(times.iter().copied()),
-                    ratio(times, &taken[0])
-                );
+                let (us, ratio) = (median(times.iter().copied()), ratio(times, &taken[0]));
+                println!("| {name} | {us:.1} | {ratio:.3} | {counts} |");
+                if number == 0 && CHARTED.contains(&name) {
+                    chart.add(name, megabytes, us, ratio);
+                }
             }
         }
     }
     drop(memory);
+    chart.write().expect("docs/bench/memory.csv");
     descriptors(&programs[0]);
+    threads(&programs[0]);
+    draw();
     fs::remove_dir_all(&folder).expect("our folder");
 }
 
@@ -184,15 +198,54 @@ fn descriptors((name, program): &(&str, Program)) {
     }
     let null = File::open("/dev/null").expect("/dev/null");
     let mut open = Vec::new();
+    let mut chart = Chart::new("descriptors", "descriptors");
     for count in [100, 1000, 10_000] {
         open.resize_with(count, || null.try_clone().expect("dup"));
         println!("\n{name}, {count} descriptors open, the highest is {}\n", open[count - 1].as_raw_fd());
         println!("| | us | ratio |\n| --- | --- | --- |");
         let taken = measure(&mut operations(program), ROUNDS);
         for ((name, _), times) in operations(program).iter().zip(&taken) {
-            println!("| {name} | {:.1} | {:.3} |", median(times.iter().copied()), ratio(times, &taken[0]));
+            let (us, ratio) = (median(times.iter().copied()), ratio(times, &taken[0]));
+            println!("| {name} | {us:.1} | {ratio:.3} |");
+            if CHARTED.contains(name) {
+                chart.add(name, count, us, ratio);
+            }
         }
     }
+    chart.write().expect("docs/bench/descriptors.csv");
+}
+
+/// Threads that start programs at once: the microseconds of one start, as each thread sees it.
+fn threads((name, program): &(&str, Program)) {
+    let mut chart = Chart::new("threads", "threads");
+    for count in [1, 2, 4, 8] {
+        println!("\n{name}, started by {count} thread(s) at once\n");
+        println!("| | us | ratio |\n| --- | --- | --- |");
+        let start_by_all = |start: fn(&Program)| {
+            thread::scope(|scope| {
+                for _ in 0..count {
+                    scope.spawn(|| (0..STARTS).for_each(|_| start(program)));
+                }
+            });
+        };
+        let mut ways: [Row<'_>; 4] = [
+            ("std's Command", Box::new(|| start_by_all(|program| good(program.std().status())))),
+            ("vfork and execve, as in C", Box::new(|| start_by_all(Program::vfork))),
+            ("`Command`", Box::new(|| start_by_all(|program| good(program.ours().status())))),
+            (
+                "`Command`, `close_other_fds`",
+                Box::new(|| start_by_all(|program| good(program.ours().close_other_fds(true).status()))),
+            ),
+        ];
+        let taken = measure(&mut ways, ROUNDS);
+        for ((name, _), times) in ways.iter().zip(&taken) {
+            let us = median(times.iter().copied()) / f64::from(STARTS);
+            let ratio = ratio(times, &taken[0]);
+            println!("| {name} | {us:.1} | {ratio:.3} |");
+            chart.add(name, count, us, ratio);
+        }
+    }
+    chart.write().expect("docs/bench/threads.csv");
 }
 
 /// The smallest program, if there is a compiler: what execve(2) alone costs.

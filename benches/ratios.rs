@@ -14,7 +14,7 @@ mod measure;
 
 use clone_trampoline::raw::clone_trampoline;
 use clone_trampoline::{Builder, CloneFlags, call, spawn};
-use measure::{Operation, measure, median, syscalls};
+use measure::{Chart, Operation, draw, measure, median, syscalls};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::hint::black_box;
 use std::ptr;
@@ -139,6 +139,7 @@ fn main() {
         }
         return;
     }
+    let mut chart = Chart::new("ways", "megabytes");
     let syscalls: Vec<_> = (0..=operations.len()).map(row_syscalls).collect();
     for threads in 1..=2 {
         if threads == 2 {
@@ -161,12 +162,12 @@ fn main() {
         let counts = all_faults.iter().zip(&syscalls);
         for ((name, taken), (faults, syscalls)) in names.zip(times.iter().chain(&forks)).zip(counts) {
             // Of the same round, where there is one.
-            let ratios = taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor);
-            println!(
-                "| {name} | {:.1} | {:.2} | {faults:.1} | {syscalls} |",
-                median(taken.iter().copied()),
-                median(ratios)
-            );
+            let ratio = median(taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor));
+            let us = median(taken.iter().copied());
+            println!("| {name} | {us:.1} | {ratio:.2} | {faults:.1} | {syscalls} |");
+            if threads == 1 {
+                chart.add(name, megabytes, us, ratio);
+            }
         }
         println!();
         for (what, ours, peer, goal) in GOALS {
@@ -175,6 +176,8 @@ fn main() {
         }
     }
     assert_eq!(memory[memory.len() - 1], 1);
+    chart.write().expect("docs/bench/ways.csv");
+    draw();
 }
 
 /// Page faults that one operation takes, in this process and its child.

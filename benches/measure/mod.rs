@@ -2,6 +2,9 @@
 //! machine disturbs all.
 
 use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,4 +53,71 @@ pub(crate) fn syscalls(arguments: impl Fn(usize) -> [OsString; 3], count: usize)
         (Some(once), Some(twice)) => format!("{:.1}", (twice - once) / count as f64),
         _ => "-".into(),
     }
+}
+
+/// The numbers of one chart: `docs/bench/NAME.csv`, of which `benches/charts` draws `NAME.svg`.
+pub(crate) struct Chart {
+    path: PathBuf,
+    text: String,
+}
+
+impl Chart {
+    /// `against`: what the way's time and ratio depend on, such as the megabytes of memory.
+    pub(crate) fn new(name: &str, against: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/bench/{name}.csv"));
+        Self { path, text: format!("# {}\nway,{against},us,ratio\n", machine()) }
+    }
+
+    pub(crate) fn add(&mut self, way: &str, against: usize, us: f64, ratio: f64) {
+        // in Markdown's table there are marks that a chart does not need
+        let way = way.replace(['`', '\\'], "");
+        self.text += &format!("\"{way}\",{against},{us:.1},{ratio:.3}\n");
+    }
+
+    /// In place of the numbers of the run before.
+    pub(crate) fn write(self) -> io::Result<()> {
+        fs::create_dir_all(self.path.parent().expect("a folder"))?;
+        fs::File::create(&self.path)?.write_all(self.text.as_bytes())
+    }
+}
+
+/// Draws all charts again.
+pub(crate) fn draw() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["run", "--quiet", "--manifest-path"]);
+    cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/charts/Cargo.toml"));
+    let status = cargo.status().expect("cargo");
+    assert!(status.success(), "benches/charts: {status}");
+}
+
+/// What the numbers depend on, in a line.
+fn machine() -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(": ")?.1.to_owned())
+    });
+    let parts = [
+        cpu.unwrap_or_else(|| std::env::consts::ARCH.into()),
+        format!("Linux {}", said("uname", &["-r"])),
+        libc_version(),
+        said("rustc", &["--version"]),
+        said("date", &["+%F"]),
+    ];
+    parts.join(", ")
+}
+
+#[cfg(target_env = "gnu")]
+fn libc_version() -> String {
+    // SAFETY: a string of libc's that stays.
+    let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+    format!("glibc {}", version.to_string_lossy())
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn libc_version() -> String {
+    "musl".into()
 }
