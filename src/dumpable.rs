@@ -4,39 +4,51 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::Pause;
 use crate::kernel_signals::Mask;
 use crate::{CloneFlags, Error};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 /// The children that share this memory. Atomics and no lock, so that a fork(3) at any moment leaves none locked.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
 /// Whether the memory was dumpable before one of them changed its credentials.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// How many children that had hidden the memory are gone.
+/// Those of the children before whom the memory was dumpable. While there are none, and it is not lost, it is as the program
+/// wants it.
+static WATCHED: AtomicU32 = AtomicU32::new(0);
+/// Those that are just being restored from.
+static RESTORING: AtomicU32 = AtomicU32::new(0);
+/// How often a child that may have hidden the memory was restored from.
 static HIDERS: AtomicU32 = AtomicU32::new(0);
 
-/// Makes the attempt again if a file in /proc was refused while other children hid the memory, and with it that file.
+thread_local! {
+    /// How many of [`HIDERS`] this thread has started itself.
+    static OWN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Makes the attempt again if a file in /proc was refused while the children of other threads hid the memory, and with it
+/// that file.
 pub(crate) fn retry_if_hidden<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let mut pause = Pause::new();
-    let mut end = None;
+    const MOST: Duration = Duration::from_millis(100);
+    let mut pause = Duration::from_micros(20);
+    let others = || HIDERS.load(SeqCst).wrapping_sub(OWN.get());
     loop {
-        let hiders = HIDERS.load(SeqCst);
-        match attempt() {
-            Err(error) if error.is_of_a_file_in_proc() => {
-                let is_hidden = CHILDREN.load(SeqCst) != 0 && !is_dumpable();
-                let now = Instant::now();
-                let end = *end.get_or_insert(now + Duration::from_secs(1));
-                if !is_hidden && HIDERS.load(SeqCst) == hiders || now > end {
-                    return Err(error);
-                }
-            }
+        let before = others();
+        let error = match attempt() {
+            Err(error) if error.is_of_a_file_in_proc() && pause < MOST => error,
             done => return done,
+        };
+        let is_hidden = !is_dumpable() && (WATCHED.load(SeqCst) != 0 || LOST.load(SeqCst));
+        // In this order: what is restored meanwhile is counted before it is no longer being restored.
+        if !is_hidden && RESTORING.load(SeqCst) == 0 && others() == before {
+            return Err(error);
         }
-        pause.sleep();
+        thread::sleep(pause);
+        pause *= 2;
     }
 }
 
@@ -83,6 +95,7 @@ impl Dumpable {
         // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
         let ids = ids();
         let before = is_dumpable();
+        WATCHED.fetch_add(u32::from(before), SeqCst);
         if hides && before {
             set(0);
         }
@@ -103,8 +116,9 @@ impl Dumpable {
         // set*id of another thread reaches this one by a signal, which must not come between a look at the ids and what
         // follows from it.
         let mut mask = None;
-        if lost || LOST.load(SeqCst) {
-            HIDERS.fetch_add(1, SeqCst);
+        RESTORING.fetch_add(1, SeqCst);
+        let mut has_hidden = lost || LOST.load(SeqCst);
+        if has_hidden {
             mask = Mask::block_all().ok();
             if self.ids != ids() {
                 LOST.store(false, SeqCst);
@@ -113,8 +127,10 @@ impl Dumpable {
             }
         }
         CHILDREN.fetch_sub(1, SeqCst);
+        WATCHED.fetch_sub(u32::from(self.before), SeqCst);
         while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
             // Another child was lost just now, and left it to this one, the last.
+            has_hidden = true;
             mask = mask.or_else(|| Mask::block_all().ok());
             if !LOST.swap(false, SeqCst) || self.ids != ids() {
                 break;
@@ -130,5 +146,10 @@ impl Dumpable {
         if let Some(mask) = mask {
             mask.restore();
         }
+        if has_hidden {
+            HIDERS.fetch_add(1, SeqCst);
+            OWN.set(OWN.get().wrapping_add(1));
+        }
+        RESTORING.fetch_sub(1, SeqCst);
     }
 }

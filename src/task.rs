@@ -109,6 +109,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         born: impl Fn(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
         if self.maps.are_the_callers() {
+            self.gate = None;
             // SAFETY: the caller's promise.
             return unsafe { self.run_alone(args, stack, born) };
         }

@@ -34,6 +34,8 @@ pub(super) enum Step {
     AwaitMaps(*const AtomicU32),
     /// Writes a text of this length to a file.
     Write { path: c_long, text: c_long, length: c_long },
+    /// Sets a [`MARK`], as a signal at the parent's death.
+    Mark,
     /// Notes whether the signal at the parent's death is gone, as it is after a change of credentials. A [`MARK`] is taken away.
     LookForMark(*const AtomicBool),
     /// Removes capabilities that are not in this set from the bounding set.
@@ -85,6 +87,14 @@ impl Orders {
             if errno != 0 {
                 self.errno.store(errno, Ordering::Relaxed);
                 self.failed.store(done, Ordering::Relaxed);
+                // The step, or one before it, may have changed the credentials.
+                let is_of_mark = |step: &&Step| matches!(step, Step::Mark | Step::LookForMark(_));
+                if let Some(look @ Step::LookForMark(_)) =
+                    self.steps.iter().take(to).skip(done).find(is_of_mark)
+                {
+                    // SAFETY: what the parent has prepared.
+                    unsafe { perform(look) };
+                }
                 return false;
             }
         }
@@ -141,6 +151,7 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
             }
             Step::AwaitMaps(word) => await_maps(&*word),
             Step::Write { path, text, length } => write(path, text, length),
+            Step::Mark => call(libc::SYS_prctl, [c_long::from(libc::PR_SET_PDEATHSIG), MARK, 0, 0, 0, 0]),
             Step::LookForMark(changed) => match death_signal() {
                 0 => {
                     (*changed).store(true, Ordering::Relaxed);
@@ -171,7 +182,7 @@ unsafe fn call(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_int {
 
 /// The last real-time signal but one, as a signal at the parent's death, where no other one was asked for. It would end the
 /// child, as it should.
-pub(super) const MARK: c_long = NSIG as c_long - 1;
+const MARK: c_long = NSIG as c_long - 1;
 
 unsafe fn death_signal() -> c_long {
     let mut signal: c_int = 0;

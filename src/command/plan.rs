@@ -1,6 +1,6 @@
 //! What was asked for, as a list of the child's steps.
 
-use super::child::{MARK, RUNS, Step, address};
+use super::child::{RUNS, Step, address};
 use super::fds::{Late, Move};
 use super::namespaces::{hide_parent, include, own_pidfd};
 use super::request::Request;
@@ -169,8 +169,7 @@ impl Plan {
 
     /// A signal at the parent's death, which the kernel clears when the child's credentials change.
     fn mark_credentials(&mut self) {
-        let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), MARK, 0, 0];
-        self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, arguments);
+        self.push(Stage::ParentDeath, NO_NAME, Step::Mark);
     }
 
     /// Notes whether they have changed since.

@@ -634,6 +634,40 @@ fn ids_and_groups_are_the_programs_and_the_caller_stays_dumpable() {
     assert_eq!(dumpable(), before);
 }
 
+/// In one case a closure fails after it has changed them, in the other a step does.
+#[test]
+fn a_start_that_fails_after_a_change_of_ids_leaves_the_caller_dumpable() {
+    if !common::can_give_up_root() {
+        return skip("takes CAP_SETUID and CAP_SETGID");
+    }
+    let test = "command::a_start_that_fails_after_a_change_of_ids_leaves_the_caller_dumpable";
+    // SAFETY: no pointers.
+    let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+    passes(test, "closure", || {
+        let mut command = Command::new("true");
+        // SAFETY: a system call.
+        unsafe {
+            command.pre_exec(|| {
+                common::ok(libc::setresgid(65_533, 65_533, 65_533));
+                Err(io::Error::from_raw_os_error(libc::EXDEV))
+            });
+        }
+        fails(&mut command, Stage::PreExec, libc::EXDEV);
+        assert_eq!(dumpable(), 1);
+    });
+    passes(test, "step", || {
+        common::refuse(SYS_SETRESUID as u32);
+        let mut command = Command::new("true");
+        fails(command.gid(65_533).uid(65_533), Stage::Uid, libc::EPERM);
+        assert_eq!(dumpable(), 1);
+    });
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::SYS_setresuid as SYS_SETRESUID;
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::SYS_setresuid32 as SYS_SETRESUID;
+
 /// As with std, who has a uid of its own has none of the caller's groups.
 #[test]
 fn a_uid_alone_drops_the_groups() {
