@@ -7,7 +7,7 @@
 mod measure;
 
 use clone_trampoline::Command;
-use measure::{Chart, Operation, draw, measure, median, syscalls};
+use measure::{Chart, Operation, draw, measure, median, ratio, syscalls};
 use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
 use std::hint::black_box;
@@ -217,6 +217,10 @@ fn descriptors((name, program): &(&str, Program)) {
 
 /// Threads that start programs at once: the microseconds of one start, as each thread sees it.
 fn threads((name, program): &(&str, Program)) {
+    // on all CPUs, also of a benchmark that is held on one
+    let all = [u8::MAX; 128];
+    // SAFETY: a set of CPUs, and its size.
+    unsafe { libc::sched_setaffinity(0, size_of_val(&all), all.as_ptr().cast()) };
     let mut chart = Chart::new("threads", "threads");
     for count in [1, 2, 4, 8] {
         println!("\n{name}, started by {count} thread(s) at once\n");
@@ -270,15 +274,6 @@ fn available() -> usize {
     let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("MemAvailable");
     line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a number")
         / 1024
-}
-
-/// Of the same rounds, where there are as many.
-fn ratio(times: &[f64], floor: &[f64]) -> f64 {
-    if times.len() == floor.len() {
-        median(times.iter().zip(floor).map(|(taken, floor)| taken / floor))
-    } else {
-        median(times.iter().copied()) / median(floor.iter().copied())
-    }
 }
 
 /// System calls of one start and its wait, the program's own included.

@@ -14,7 +14,7 @@ mod measure;
 
 use clone_trampoline::raw::clone_trampoline;
 use clone_trampoline::{Builder, CloneFlags, call, spawn};
-use measure::{Chart, Operation, draw, measure, median, syscalls};
+use measure::{Chart, Operation, draw, measure, median, ratio, syscalls};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::hint::black_box;
 use std::ptr;
@@ -161,8 +161,7 @@ fn main() {
         let names = operations.iter().map(|(name, _)| *name).chain(["fork"]);
         let counts = all_faults.iter().zip(&syscalls);
         for ((name, taken), (faults, syscalls)) in names.zip(times.iter().chain(&forks)).zip(counts) {
-            // Of the same round, where there is one.
-            let ratio = median(taken.iter().zip(&times[0]).map(|(taken, floor)| taken / floor));
+            let ratio = ratio(taken, &times[0]);
             let us = median(taken.iter().copied());
             println!("| {name} | {us:.1} | {ratio:.2} | {faults:.1} | {syscalls} |");
             if threads == 1 {

@@ -35,6 +35,15 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Of the same rounds, where there are as many.
+pub(crate) fn ratio(times: &[f64], floor: &[f64]) -> f64 {
+    if times.len() == floor.len() {
+        median(times.iter().zip(floor).map(|(taken, floor)| taken / floor))
+    } else {
+        median(times.iter().copied()) / median(floor.iter().copied())
+    }
+}
+
 /// System calls that one operation takes, its children's included: this program, run again with arguments by which it does the
 /// operation so often, under strace(1).
 pub(crate) fn syscalls(arguments: impl Fn(usize) -> [OsString; 3], count: usize) -> String {
