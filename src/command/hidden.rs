@@ -6,10 +6,12 @@
 
 #![allow(unsafe_code)]
 
+use super::child::address;
 use super::plan::{NO_NAME, Plan};
 use crate::Stage;
 use crate::end::Pause;
-use std::ffi::{c_long, c_ulong};
+use crate::raw::clone_trampoline_syscall;
+use std::ffi::c_long;
 use std::ptr;
 use std::time::UNIX_EPOCH;
 
@@ -30,14 +32,14 @@ pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
     // No other memory has these words here.
     let time = UNIX_EPOCH.elapsed().unwrap_or_default();
     let here = [time.as_nanos() as usize, ptr::from_ref(&time).addr()];
-    const ONE: c_ulong = 1;
-    const NO_FLAGS: c_ulong = 0;
     let has_it = |pid: libc::pid_t| {
         let mut there = [0_usize; 2];
         let local = libc::iovec { iov_base: there.as_mut_ptr().cast(), iov_len: size_of_val(&there) };
         let remote = libc::iovec { iov_base: here.as_ptr().cast_mut().cast(), iov_len: size_of_val(&here) };
+        let (pid, local, remote) = (c_long::from(pid), address(&local), address(&remote));
+        // Not by libc's syscall(2), which on x32 takes the last of six arguments from the stack with what is above its 32 bits.
         // SAFETY: a place for the words. The kernel allows it without a question where the memory is the caller's.
-        unsafe { libc::syscall(libc::SYS_process_vm_readv, pid, &local, ONE, &remote, ONE, NO_FLAGS) };
+        unsafe { clone_trampoline_syscall(libc::SYS_process_vm_readv, pid, local, 1, remote, 1, 0) };
         there == here
     };
     // SAFETY: no arguments to get wrong.
