@@ -450,7 +450,7 @@ fn starts_that_hide_the_memory_do_not_refuse_the_maps_of_others() {
                 let mut command = this_program(test);
                 let program = in_namespaces(&mut command, SafeFlags::empty()).status().err();
                 let builder =
-                    clone_trampoline::Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, 65_531, 1);
+                    clone_trampoline::Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, ids().0, 1);
                 let task = crate::program::shares_memory().then(|| builder.call(|| ()).err()).flatten();
                 program.map(|error| error.to_string()).or_else(|| task.map(|error| error.to_string()))
             });
