@@ -1,8 +1,9 @@
 //! What starting a program and waiting for it costs, by `Command` and by what else starts one, as tables of ratios to std's.
 //!
 //! `cargo bench --bench command` takes some minutes: 10 MB, 1 GB and 8 GB of touched memory (as far as the machine has them),
-//! then 100, 1,000 and 10,000 open descriptors, and 1 to 8 threads that start programs at once. `-- 10` stops at that many megabytes. As in `ratios`, every round does each
-//! operation for a while, and the tables have medians of the rounds; system calls are counted by strace(1).
+//! then 100, 1,000 and 10,000 open descriptors, and 1 to 8 threads that start programs at once. `-- 10` stops at that many
+//! megabytes. As in `ratios`, every round does each operation for a while, and the tables have medians of the rounds; system
+//! calls are counted by strace(1).
 
 mod measure;
 

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -85,8 +85,7 @@ impl Chart {
 
     /// In place of the numbers of the run before.
     pub(crate) fn write(self) -> io::Result<()> {
-        fs::create_dir_all(self.path.parent().expect("a folder"))?;
-        fs::File::create(&self.path)?.write_all(self.text.as_bytes())
+        fs::write(self.path, self.text)
     }
 }
 
