@@ -7,7 +7,7 @@
 #ifndef CLONE_TRAMPOLINE_H
 #define CLONE_TRAMPOLINE_H
 
-/* ci/header made this of src/raw.rs and src/flags.rs: do not edit it here. */
+/* ci/header made this of src/raw/mod.rs and src/raw/flags.rs: do not edit it here. */
 
 #include <stddef.h>
 #include <stdint.h>

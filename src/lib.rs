@@ -176,44 +176,28 @@ compile_error!(
     "the feature `std` does not work on Android, whose libc caches the pid: use `default-features = false`"
 );
 
-mod conflicts;
-mod flags;
 pub mod raw;
 
-pub use conflicts::{Call, Conflict};
-pub use flags::CloneFlags;
+pub use raw::conflicts::{Conflict, Syscall};
+pub use raw::flags::CloneFlags;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "std")] {
-        mod alone;
-        mod arch;
-        mod builder;
-        mod call;
+        mod closure;
         mod command;
-        mod dumpable;
-        mod end;
         mod error;
-        mod fork;
-        mod id_map;
-        mod kernel_signals;
-        mod pending;
-        mod probe;
         mod process;
-        mod rseq;
         mod safe_flags;
-        mod spawn;
         mod start;
-        mod task;
-        mod why;
 
-        pub use builder::Builder;
-        pub use call::call;
-        pub use error::{Error, Stage};
+        pub use closure::builder::Builder;
+        pub use closure::call::call;
+        pub use closure::fork::fork;
+        pub use closure::spawn::{JoinHandle, ScopedJoinHandle, spawn, start_thread};
         pub use command::{Capability, Command, CommandArgs, CommandEnvs, Mount, Resource, Stdio};
-        pub use fork::fork;
+        pub use error::{Error, Stage};
         pub use process::Child;
         pub use safe_flags::SafeFlags;
-        pub use spawn::{JoinHandle, ScopedJoinHandle, spawn, start_thread};
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::{Pause, uninterrupted};
+use crate::start::end::{Pause, uninterrupted};
 use std::ffi::c_int;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;

@@ -69,7 +69,7 @@ safe! {
     /// A new cgroup namespace (4.6).
     NEWCGROUP,
     /// A new pid namespace. For `fork`; `call` and `spawn` refuse it, see
-    /// [`Builder::assume_no_threads`](crate::Builder::assume_no_threads).
+    /// [`Builder::allow_pid_namespace`](crate::Builder::allow_pid_namespace).
     NEWPID,
     /// A new time namespace (5.6). For `fork`; `call` and `spawn` refuse it.
     NEWTIME,

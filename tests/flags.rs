@@ -4,7 +4,7 @@
 mod common;
 
 use clone_trampoline::raw::{CloneArgs, clone_trampoline, clone3_trampoline};
-use clone_trampoline::{Call, CloneFlags, Conflict};
+use clone_trampoline::{CloneFlags, Conflict, Syscall};
 use common::{Stack, limit, skip};
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::os::unix::process::ExitStatusExt;
@@ -27,7 +27,7 @@ unsafe extern "C" fn ends_at_once(_: *mut c_void) -> c_int {
 }
 
 /// Starts such a child, and waits for its end, however it is announced; the tid or -errno.
-fn start(call: Call, flags: CloneFlags, exit_signal: c_int, stack: &Stack) -> c_long {
+fn start(call: Syscall, flags: CloneFlags, exit_signal: c_int, stack: &Stack) -> c_long {
     // Where the kernel stores; nothing is read from them.
     static TID: AtomicI32 = AtomicI32::new(0);
     static CHILD_TID: AtomicI32 = AtomicI32::new(0);
@@ -49,7 +49,7 @@ fn start(call: Call, flags: CloneFlags, exit_signal: c_int, stack: &Stack) -> c_
     // SAFETY: a child on a stack of its own that uses no TLS, and is gone before the stack is used again.
     let tid = unsafe {
         match call {
-            Call::Clone => clone_trampoline(
+            Syscall::Clone => clone_trampoline(
                 Some(ends_at_once),
                 stack.top().cast(),
                 (flags.bits() | exit_signal as u64) as c_ulong,
@@ -58,7 +58,7 @@ fn start(call: Call, flags: CloneFlags, exit_signal: c_int, stack: &Stack) -> c_
                 ptr::null_mut(),
                 CHILD_TID.as_ptr(),
             ),
-            Call::Clone3 => {
+            Syscall::Clone3 => {
                 clone3_trampoline(&args, size_of::<CloneArgs>(), Some(ends_at_once), ptr::null_mut())
             }
         }
@@ -102,7 +102,7 @@ impl Random {
 }
 
 struct Kernel {
-    calls: Vec<Call>,
+    calls: Vec<Syscall>,
     /// Flags that it knows.
     known: CloneFlags,
     /// Since Linux 6.9.
@@ -113,11 +113,11 @@ struct Kernel {
 impl Kernel {
     fn look() -> Self {
         let stack = Stack::of(16 * common::page());
-        let works = |flags| start(Call::Clone3, flags, 0, &stack) != -c_long::from(libc::EINVAL);
-        let clone3 = start(Call::Clone3, CloneFlags::empty(), 0, &stack);
-        let mut calls = vec![Call::Clone];
+        let works = |flags| start(Syscall::Clone3, flags, 0, &stack) != -c_long::from(libc::EINVAL);
+        let clone3 = start(Syscall::Clone3, CloneFlags::empty(), 0, &stack);
+        let mut calls = vec![Syscall::Clone];
         if clone3 > 0 {
-            calls.push(Call::Clone3);
+            calls.push(Syscall::Clone3);
         } else {
             skip(&format!("clone3: errno {}", -clone3));
         }
@@ -132,14 +132,14 @@ impl Kernel {
             known.remove(CloneFlags::PIDFD_AUTOKILL);
         }
         let thread = CloneFlags::VM | CloneFlags::SIGHAND | CloneFlags::THREAD | CloneFlags::PIDFD;
-        let pidfd_of_thread = start(Call::Clone, thread, 0, &stack) > 0;
+        let pidfd_of_thread = start(Syscall::Clone, thread, 0, &stack) > 0;
         Self { calls, known, pidfd_of_thread, stack }
     }
 
     /// Whether the table and the kernel agree about a set of flags.
-    fn agrees(&self, call: Call, mut flags: CloneFlags, exit_signal: c_int) -> bool {
+    fn agrees(&self, call: Syscall, mut flags: CloneFlags, exit_signal: c_int) -> bool {
         flags &= self.known;
-        if call == Call::Clone {
+        if call == Syscall::Clone {
             flags -= ONLY_CLONE3;
         }
         let mut expected = Conflict::find(flags, exit_signal, call).map(Conflict::message);

@@ -7,10 +7,10 @@
 #![allow(unsafe_code)]
 
 use super::closures::{Closures, PANICKED};
-use crate::arch::{NSIG, mips};
-use crate::end::abort;
-use crate::kernel_signals::KernelAction;
 use crate::raw::{CloneArgs, clone_trampoline_syscall};
+use crate::start::arch::{NSIG, mips};
+use crate::start::end::abort;
+use crate::start::kernel_signals::KernelAction;
 use crate::start::start_raw;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};

@@ -8,7 +8,7 @@ use super::fds::Move;
 use super::plan::{Plan, Way};
 use super::request::Request;
 use super::stdio::Stdio;
-use crate::alone::has_own_memory;
+use crate::start::alone::has_own_memory;
 use crate::{Error, Stage};
 use std::convert::Infallible;
 use std::ffi::c_int;

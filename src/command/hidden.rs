@@ -9,8 +9,8 @@
 use super::child::address;
 use super::plan::{NO_NAME, Plan};
 use crate::Stage;
-use crate::end::Pause;
 use crate::raw::clone_trampoline_syscall;
+use crate::start::end::Pause;
 use std::ffi::c_long;
 use std::ptr;
 use std::time::UNIX_EPOCH;

@@ -5,10 +5,10 @@
 use super::child::{AWAITS_MAPS, HAS_MAPS, HAS_NO_MAPS, Step, address};
 use super::plan::{NO_NAME, Plan};
 use super::request::Request;
-use crate::arch::mips;
 use crate::error::argument;
-use crate::id_map::{IdMaps, Process};
-use crate::why::NAMESPACES;
+use crate::start::arch::mips;
+use crate::start::id_map::{IdMaps, Process};
+use crate::start::why::NAMESPACES;
 use crate::{CloneFlags, Error, SafeFlags, Stage};
 use std::ffi::{CStr, c_int, c_long};
 use std::io;

@@ -7,7 +7,7 @@ use super::limits::Resource;
 use super::mounts::Mount;
 use super::stdio::Stdio;
 use crate::SafeFlags;
-use crate::id_map::IdMaps;
+use crate::start::id_map::IdMaps;
 use std::ffi::{OsStr, OsString, c_int};
 use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};

@@ -7,7 +7,7 @@ use super::plan::{NO_NAME, Plan};
 use super::request::Request;
 use crate::Stage;
 use crate::error::argument;
-use crate::kernel_signals::Mask;
+use crate::start::kernel_signals::Mask;
 use std::ffi::{c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd};
 

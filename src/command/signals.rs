@@ -3,9 +3,9 @@
 use super::child::{Step, action, address};
 use super::plan::{NO_NAME, Plan, Way};
 use super::request::Request;
-use crate::arch::NSIG;
 use crate::error::argument;
-use crate::kernel_signals::{Mask, Set};
+use crate::start::arch::NSIG;
+use crate::start::kernel_signals::{Mask, Set};
 use crate::{Error, Stage};
 use std::ffi::{c_int, c_long};
 

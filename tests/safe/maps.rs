@@ -191,7 +191,7 @@ fn ranges_go_with_a_pid_namespace() {
     let builder =
         Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID).uid_map(0, 0, 10).gid_map(0, 0, 10);
     // SAFETY: the closure makes no thread.
-    let builder = unsafe { builder.assume_no_threads() };
+    let builder = unsafe { builder.allow_pid_namespace() };
     for way in Way::BOTH {
         let inside = way
             .run_with(&builder, || (std::process::id(), fs::read_to_string("/proc/self/uid_map").unwrap()));

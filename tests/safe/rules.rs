@@ -103,7 +103,7 @@ fn s3_a_pending_pid_namespace_is_refused() {
         || (),
         || {
             // SAFETY: the closure creates no thread.
-            let builder = unsafe { Builder::new().assume_no_threads() };
+            let builder = unsafe { Builder::new().allow_pid_namespace() };
             assert_eq!(builder.call(std::process::id), Ok(1));
             42
         },
@@ -164,7 +164,7 @@ fn s3_sigchld_stays_as_it_was() {
         || {
             kept(|| {
                 // SAFETY: the closures create no thread.
-                let builder = unsafe { Builder::new().assume_no_threads() };
+                let builder = unsafe { Builder::new().allow_pid_namespace() };
                 assert_eq!(builder.call(std::process::id), Ok(1));
                 let error = builder.share_sighand(true).call(|| ()).unwrap_err();
                 assert_eq!(error.stage(), Stage::Flags);

@@ -217,7 +217,7 @@ fn the_pid_is_the_callers() {
     let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
     let (go, wait) = std::sync::mpsc::channel::<()>();
     // SAFETY: the closure creates no thread.
-    let handle = unsafe { builder.assume_no_threads() }.spawn(move || {
+    let handle = unsafe { builder.allow_pid_namespace() }.spawn(move || {
         _ = wait.recv();
         std::process::id()
     });

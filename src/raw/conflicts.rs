@@ -11,7 +11,7 @@ use core::fmt;
 
 /// The system calls that start a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Call {
+pub enum Syscall {
     /// clone(2).
     Clone,
     /// clone3(2), Linux 5.3.
@@ -21,11 +21,11 @@ pub enum Call {
 /// Flags that the kernel refuses together, and why.
 ///
 /// ```
-/// use clone_trampoline::{Call, CloneFlags, Conflict};
+/// use clone_trampoline::{Syscall, CloneFlags, Conflict};
 ///
-/// let conflict = Conflict::find(CloneFlags::SIGHAND, libc::SIGCHLD, Call::Clone).unwrap();
+/// let conflict = Conflict::find(CloneFlags::SIGHAND, libc::SIGCHLD, Syscall::Clone).unwrap();
 /// assert_eq!(conflict.to_string(), "SIGHAND needs VM: a handler is an address in the memory");
-/// assert!(Conflict::find(CloneFlags::FILES, libc::SIGCHLD, Call::Clone).is_none());
+/// assert!(Conflict::find(CloneFlags::FILES, libc::SIGCHLD, Syscall::Clone).is_none());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -36,20 +36,20 @@ pub struct Conflict {
     /// but all of these.
     needs: CloneFlags,
     /// In one call alone.
-    only: Option<Call>,
+    only: Option<Syscall>,
     message: &'static str,
 }
 
 impl Conflict {
-    /// The first conflict among flags that are to be given to `call` with an exit signal (0: none).
+    /// The first conflict among flags that are to be given to `syscall` with an exit signal (0: none).
     ///
     /// For flags that the running kernel knows: it refuses what is found here with `EINVAL`, and
     /// nothing else for its flags alone. clone(2) drops the flags that only clone3(2) can express
     /// without a word; that is not looked for.
     #[must_use]
-    pub fn find(flags: CloneFlags, exit_signal: c_int, call: Call) -> Option<&'static Self> {
+    pub fn find(flags: CloneFlags, exit_signal: c_int, syscall: Syscall) -> Option<&'static Self> {
         let flags = if exit_signal == 0 { flags } else { flags | EXIT_SIGNAL };
-        KERNEL.iter().find(|rule| rule.only.is_none_or(|only| only == call) && rule.is_broken_by(flags))
+        KERNEL.iter().find(|rule| rule.only.is_none_or(|only| only == syscall) && rule.is_broken_by(flags))
     }
 
     /// The same for a child that shares memory and uses its parent's libc, where less is right than
@@ -87,8 +87,8 @@ const fn needs(flags: CloneFlags, needs: CloneFlags, message: &'static str) -> C
     Conflict { flags, excludes: CloneFlags::empty(), needs, only: None, message }
 }
 
-const fn only(call: Call, rule: Conflict) -> Conflict {
-    Conflict { only: Some(call), ..rule }
+const fn only(syscall: Syscall, rule: Conflict) -> Conflict {
+    Conflict { only: Some(syscall), ..rule }
 }
 
 /// `copy_process` and `clone3_args_valid` of the kernel's `kernel/fork.c`, `copy_namespaces`.
@@ -165,7 +165,7 @@ const KERNEL: &[Conflict] = &[
         "PIDFD_AUTOKILL needs AUTOREAP: nobody is left to wait for the child",
     ),
     only(
-        Call::Clone,
+        Syscall::Clone,
         excludes(
             CloneFlags::PIDFD,
             CloneFlags::PARENT_SETTID,
@@ -173,7 +173,7 @@ const KERNEL: &[Conflict] = &[
         ),
     ),
     only(
-        Call::Clone,
+        Syscall::Clone,
         excludes(
             CloneFlags::PIDFD,
             CloneFlags::DETACHED,
@@ -181,11 +181,11 @@ const KERNEL: &[Conflict] = &[
         ),
     ),
     only(
-        Call::Clone3,
+        Syscall::Clone3,
         excludes(CloneFlags::DETACHED, CloneFlags::DETACHED, "DETACHED is no flag of clone3(2)"),
     ),
     only(
-        Call::Clone3,
+        Syscall::Clone3,
         excludes(
             CloneFlags::THREAD,
             EXIT_SIGNAL,
@@ -193,7 +193,7 @@ const KERNEL: &[Conflict] = &[
         ),
     ),
     only(
-        Call::Clone3,
+        Syscall::Clone3,
         excludes(
             CloneFlags::PARENT,
             EXIT_SIGNAL,
@@ -209,7 +209,7 @@ const SHARED_LIBC: &[Conflict] = &[
         CloneFlags::NEWPID,
         CloneFlags::VM,
         "NEWPID cannot be combined with VM: a lock's owner is known by its tid, and tids of two pid \
-         namespaces collide; use fork, or see Builder::assume_no_threads",
+         namespaces collide; use fork, or see Builder::allow_pid_namespace",
     ),
     excludes(
         CloneFlags::NEWTIME,

@@ -31,7 +31,7 @@ const fn rseq_sig() -> u32 {
     } else if cfg!(target_arch = "loongarch64") {
         0x002a_0010
     } else {
-        panic!("src/arch.rs has no RSEQ_SIG for this architecture")
+        panic!("src/start/arch.rs has no RSEQ_SIG for this architecture")
     }
 }
 

@@ -5,17 +5,18 @@
 
 #![allow(unsafe_code)]
 
-use crate::alone::Alone;
-use crate::arch::NSIG;
-use crate::dumpable::{Dumpable, hides_from_owner, retry_if_hidden};
-use crate::end::{End, Pause, end_like, wait, wait_for_zero};
-use crate::id_map::{Gate, IdMaps};
-use crate::kernel_signals::{KernelAction, set_mask};
-use crate::probe::{memory_is_shared, not_shared, pid_namespace};
+use super::gate::Gate;
+use super::rseq::Rseq;
 use crate::raw::CloneArgs;
-use crate::rseq::Rseq;
+use crate::start::alone::Alone;
+use crate::start::arch::NSIG;
+use crate::start::dumpable::{Dumpable, hides_from_owner, retry_if_hidden};
+use crate::start::end::{End, Pause, end_like, wait, wait_for_zero};
+use crate::start::id_map::IdMaps;
+use crate::start::kernel_signals::{KernelAction, set_mask};
+use crate::start::probe::{memory_is_shared, not_shared, pid_namespace};
+use crate::start::why::no_thread;
 use crate::start::{Stack, reach_below, start};
-use crate::why::no_thread;
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -31,7 +32,7 @@ use std::thread;
 pub(crate) struct Task<F, R> {
     /// The thread that starts it.
     parent: libc::pid_t,
-    assume_no_threads: bool,
+    allow_pid_namespace: bool,
     rseq: Option<Rseq>,
     maps: IdMaps,
     /// Where the child waits for its maps, if it may not write them.
@@ -56,12 +57,12 @@ pub(crate) struct Task<F, R> {
 }
 
 impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
-    pub(crate) fn new(f: F, maps: IdMaps, assume_no_threads: bool, pidfd: bool) -> Self {
+    pub(crate) fn new(f: F, maps: IdMaps, allow_pid_namespace: bool, pidfd: bool) -> Self {
         Self {
             // SAFETY: no arguments to get wrong. Not gettid of libc, which may have the tid of the
             // thread whose TLS this is: a call inside a call.
             parent: unsafe { libc::syscall(libc::SYS_gettid) as libc::pid_t },
-            assume_no_threads,
+            allow_pid_namespace,
             rseq: Rseq::registered(),
             gate: None,
             maps,
@@ -136,8 +137,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         stack: Stack,
         born: impl Fn(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
-        // No trial with `assume_no_threads`: its child could be the first process of a pid namespace, which would end with it.
-        if !self.assume_no_threads {
+        // No trial with `allow_pid_namespace`: its child could be the first process of a pid namespace, which would end with it.
+        if !self.allow_pid_namespace {
             memory_is_shared()?;
         }
         let mut args = *args;
@@ -275,7 +276,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
         // SAFETY: no arguments to get wrong.
         let ppid = unsafe { libc::getppid() };
-        if ppid == 0 && self.assume_no_threads {
+        if ppid == 0 && self.allow_pid_namespace {
             return Ok(());
         }
         if ppid == 0 {

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use crate::start::why::explain;
 use crate::start::{Stack, start};
-use crate::why::explain;
 use crate::{Builder, Child, CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::io;

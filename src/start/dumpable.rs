@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::kernel_signals::Mask;
+use super::kernel_signals::Mask;
 use crate::{CloneFlags, Error};
 use std::cell::Cell;
 use std::ffi::c_int;

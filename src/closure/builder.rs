@@ -1,8 +1,8 @@
 //! What the ways to start a task have in common.
 
-use crate::id_map::IdMaps;
 use crate::raw::CloneArgs;
 use crate::start::call_for;
+use crate::start::id_map::IdMaps;
 use crate::{CloneFlags, Conflict, Error, SafeFlags, Stage};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -44,7 +44,7 @@ pub struct Builder<'fd> {
     cgroup: Option<BorrowedFd<'fd>>,
     pub(crate) maps: IdMaps,
     pub(crate) pidfd: bool,
-    pub(crate) assume_no_threads: bool,
+    pub(crate) allow_pid_namespace: bool,
     pub(crate) stack_size: usize,
     pub(crate) name: Option<String>,
 }
@@ -65,7 +65,7 @@ impl<'fd> Builder<'fd> {
             cgroup: None,
             maps: IdMaps::new(),
             pidfd: true,
-            assume_no_threads: false,
+            allow_pid_namespace: false,
             stack_size: 2 * 1024 * 1024,
             name: None,
         }
@@ -239,15 +239,15 @@ impl<'fd> Builder<'fd> {
     ///
     /// let builder = Builder::new().flags(SafeFlags::NEWUSER | SafeFlags::NEWPID);
     /// // SAFETY: the closure creates no thread.
-    /// match unsafe { builder.assume_no_threads() }.call(std::process::id) {
+    /// match unsafe { builder.allow_pid_namespace() }.call(std::process::id) {
     ///     Ok(pid) => assert_eq!(pid, 1),
     ///     Err(error) => println!("no user namespaces here: {error}"),
     /// }
     /// ```
     #[must_use]
     #[allow(unsafe_code, reason = "a promise of the caller's")]
-    pub unsafe fn assume_no_threads(mut self) -> Self {
-        self.assume_no_threads = true;
+    pub unsafe fn allow_pid_namespace(mut self) -> Self {
+        self.allow_pid_namespace = true;
         self
     }
 
@@ -266,7 +266,7 @@ impl<'fd> Builder<'fd> {
             defaults.remove(CloneFlags::SIGHAND);
         }
         // The end of a pid namespace's init ignores SIGCHLD in its table of handlers.
-        if self.assume_no_threads {
+        if self.allow_pid_namespace {
             if asked.contains(CloneFlags::SIGHAND) {
                 return Err(refuse("SIGHAND cannot be shared with what may be the init of a pid namespace"));
             }
@@ -275,7 +275,7 @@ impl<'fd> Builder<'fd> {
         // S2: the file descriptors are the same inside and outside.
         let flags = asked | defaults | CloneFlags::VM | CloneFlags::FILES;
         // S3, for the namespace that is asked for.
-        let allowed = if self.assume_no_threads { CloneFlags::NEWPID } else { CloneFlags::empty() };
+        let allowed = if self.allow_pid_namespace { CloneFlags::NEWPID } else { CloneFlags::empty() };
         if let Some(conflict) = Conflict::of_shared_libc(flags - allowed) {
             return Err(refuse(conflict.message()));
         }

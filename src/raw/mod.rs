@@ -14,6 +14,9 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod conflicts;
+pub(crate) mod flags;
+
 use core::ffi::{c_int, c_long, c_ulong, c_void};
 
 /// What a child runs: `int fn(void *arg)` of C.

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::arch::NSIG;
+use super::arch::NSIG;
 use std::io;
 use std::ptr;
 

@@ -5,8 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::arch::NSIG;
-use crate::kernel_signals::KernelAction;
+use super::arch::NSIG;
+use super::kernel_signals::KernelAction;
 use std::ffi::{c_int, c_ulong};
 use std::io::{self, Write};
 use std::mem::MaybeUninit;

@@ -6,16 +6,15 @@
 
 #![allow(unsafe_code)]
 
-use crate::dumpable::is_dumpable;
-use crate::{CloneFlags, Command, Error, Stage, Stdio};
+use super::dumpable::is_dumpable;
+use crate::{CloneFlags, Error, Stage};
 use std::ffi::{CStr, OsStr, c_int};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::ptr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// One line of a map: `count` ids from `inside` on are those from `outside` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +117,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// The calling one's.
-    fn own() -> Result<Self, Error> {
+    pub(crate) fn own() -> Result<Self, Error> {
         let opened = File::open("/proc/self").and_then(|folder| Ok((folder, fs::read_link("/proc/self")?)));
         match opened {
             Ok((folder, name)) => Ok(Self { folder, name }),
@@ -153,14 +152,13 @@ impl Process {
     /// Whether there is such a program, and it has written the map. By an open folder it cannot take another process for this
     /// one; before shadow 4.14 it only takes what /proc calls the process.
     fn has_been_written_by(&self, helper: &str, stage: Stage, lines: &[Line]) -> bool {
-        const FOLDER: c_int = 3;
         let by = |process: &OsStr| {
             let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
             let mut command = Command::new(helper);
             command.arg(process).args(numbers.map(|number| number.to_string()));
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
             let folder = self.folder.try_clone();
-            match folder.and_then(|folder| command.fd(FOLDER, folder).status()) {
+            match folder.and_then(|folder| command.stdin(folder).status()) {
                 Ok(status) => status.success(),
                 // SIGCHLD is ignored, or somebody else has waited for it. Or there is no such program.
                 Err(_) => {
@@ -171,7 +169,7 @@ impl Process {
                 }
             }
         };
-        by(OsStr::new(&format!("fd:{FOLDER}"))) || by(self.name.as_os_str())
+        by(OsStr::new("fd:0")) || by(self.name.as_os_str())
     }
 
     fn write(&self, stage: Stage, text: &[u8]) -> Result<(), Error> {
@@ -225,66 +223,5 @@ pub(crate) fn why(error: &io::Error) -> Option<&'static str> {
             Some("the lines overlap, are too many, have a count of 0, or go beyond the last id")
         }
         _ => None,
-    }
-}
-
-/// Where a child waits until its parent has written its maps.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    maps: IdMaps,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-enum State {
-    NoChild,
-    Waiting(Process),
-    Writing,
-    Written(Result<(), Error>),
-    /// There is no child, or no longer.
-    Over,
-}
-
-impl Gate {
-    pub(crate) fn new(maps: IdMaps) -> Self {
-        Self { maps, state: Mutex::new(State::NoChild), changed: Condvar::new() }
-    }
-
-    /// In the child.
-    pub(crate) fn wait(&self) -> Result<(), Error> {
-        self.set(State::Waiting(Process::own()?));
-        match mem::replace(&mut *self.when(|state| matches!(state, State::Written(_))), State::Over) {
-            State::Written(result) => result,
-            _ => unreachable!("that is what has been waited for"),
-        }
-    }
-
-    /// In a thread of the parent.
-    pub(crate) fn serve(&self) {
-        let mut state = self.when(|state| matches!(state, State::Waiting(_) | State::Over));
-        let State::Waiting(process) = mem::replace(&mut *state, State::Writing) else {
-            return;
-        };
-        drop(state);
-        self.set(State::Written(self.maps.write_of(&process)));
-    }
-
-    /// In the thread that started the child, when it is gone.
-    pub(crate) fn close(&self) {
-        self.set(State::Over);
-    }
-
-    fn set(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        self.changed.notify_all();
-    }
-
-    fn when(&self, wanted: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while !wanted(&state) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state
     }
 }

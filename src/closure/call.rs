@@ -2,12 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use crate::alone::is_alone;
-use crate::probe::pid_namespace;
+use super::task::Task;
 use crate::start::Stack;
-use crate::task::Task;
-use crate::why::no_thread;
-use crate::{Builder, CloneFlags, Error, pending};
+use crate::start::alone::is_alone;
+use crate::start::pending;
+use crate::start::probe::pid_namespace;
+use crate::start::why::no_thread;
+use crate::{Builder, CloneFlags, Error};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -54,7 +55,7 @@ impl Builder<'_> {
         F: FnOnce() -> R,
     {
         let mut args = self.sharing_memory()?;
-        if !self.assume_no_threads {
+        if !self.allow_pid_namespace {
             // S3, before there is a child whose end would ignore SIGCHLD.
             if pending::pid_namespace() == Some(true) {
                 return Err(pid_namespace());
@@ -63,7 +64,7 @@ impl Builder<'_> {
                 install_libcs_handlers()?;
             }
         }
-        let mut task = Task::new(|_| f(), self.maps.clone(), self.assume_no_threads, false);
+        let mut task = Task::new(|_| f(), self.maps.clone(), self.allow_pid_namespace, false);
         let stack = if is_alone() {
             // There is no other thread that could take the signals which waiting otherwise blocks, and none that set*id
             // would make wait.

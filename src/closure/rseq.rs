@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::arch::{RSEQ_SIG, SYS_RSEQ, thread_pointer};
+use crate::start::arch::{RSEQ_SIG, SYS_RSEQ, thread_pointer};
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::ffi::{c_int, c_uint, c_void};

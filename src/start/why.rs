@@ -1,9 +1,26 @@
 //! Why the kernel refuses to start a task, where its errno has several causes.
 
-use crate::start::NEEDS_CLONE3;
-use crate::{CloneFlags, Error, Stage, pending};
+use super::pending;
+use crate::{CloneFlags, Error, Stage};
 use std::ffi::c_int;
 use std::io;
+
+/// What only clone3 can express, with the reason that its errno hides.
+pub(super) const NEEDS_CLONE3: &[(CloneFlags, &str)] = &[
+    (CloneFlags::NEWTIME, "NEWTIME needs clone3(2), let through by seccomp filters, and Linux 5.6"),
+    (
+        CloneFlags::CLEAR_SIGHAND,
+        "CLEAR_SIGHAND needs clone3(2), let through by seccomp filters, and Linux 5.5",
+    ),
+    (CloneFlags::INTO_CGROUP, "a cgroup needs clone3(2), let through by seccomp filters, and Linux 5.7"),
+    (CloneFlags::NNP, "NNP needs clone3(2), let through by seccomp filters, and Linux 7.1"),
+    (
+        CloneFlags::PIDFD_AUTOKILL,
+        "kill_on_close needs clone3(2), let through by seccomp filters, and Linux 7.1",
+    ),
+    (CloneFlags::AUTOREAP, "autoreap needs clone3(2), let through by seccomp filters, and Linux 7.1"),
+    (CloneFlags::EMPTY_MNTNS, "EMPTY_MNTNS needs clone3(2), let through by seccomp filters, and Linux 7.1"),
+];
 
 pub(crate) const NAMESPACES: CloneFlags = CloneFlags::NEWNS
     .union(CloneFlags::EMPTY_MNTNS)

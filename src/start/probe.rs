@@ -3,10 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::end::wait;
+use super::end::wait;
+use super::why::OLD_TIME_NAMESPACE;
+use super::{Stack, start};
 use crate::raw::CloneArgs;
-use crate::start::{Stack, start};
-use crate::why::OLD_TIME_NAMESPACE;
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::{c_int, c_void};
 use std::ptr;

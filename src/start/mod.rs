@@ -4,43 +4,36 @@
 
 #![allow(unsafe_code)]
 
-use crate::arch::stack_pointer;
+pub(crate) mod alone;
+pub(crate) mod arch;
+pub(crate) mod dumpable;
+pub(crate) mod end;
+pub(crate) mod id_map;
+pub(crate) mod kernel_signals;
+pub(crate) mod pending;
+pub(crate) mod probe;
+pub(crate) mod why;
+
+use self::arch::stack_pointer;
+use self::why::{NEEDS_CLONE3, explain, no_such_tid};
 use crate::raw::{ChildFn, CloneArgs, clone_trampoline, clone3_trampoline};
-use crate::why::{explain, no_such_tid};
-use crate::{Call, CloneFlags, Error, Stage};
+use crate::{CloneFlags, Error, Stage, Syscall};
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// What only clone3 can express, with the reason that its errno hides.
-pub(crate) const NEEDS_CLONE3: &[(CloneFlags, &str)] = &[
-    (CloneFlags::NEWTIME, "NEWTIME needs clone3(2), let through by seccomp filters, and Linux 5.6"),
-    (
-        CloneFlags::CLEAR_SIGHAND,
-        "CLEAR_SIGHAND needs clone3(2), let through by seccomp filters, and Linux 5.5",
-    ),
-    (CloneFlags::INTO_CGROUP, "a cgroup needs clone3(2), let through by seccomp filters, and Linux 5.7"),
-    (CloneFlags::NNP, "NNP needs clone3(2), let through by seccomp filters, and Linux 7.1"),
-    (
-        CloneFlags::PIDFD_AUTOKILL,
-        "kill_on_close needs clone3(2), let through by seccomp filters, and Linux 7.1",
-    ),
-    (CloneFlags::AUTOREAP, "autoreap needs clone3(2), let through by seccomp filters, and Linux 7.1"),
-    (CloneFlags::EMPTY_MNTNS, "EMPTY_MNTNS needs clone3(2), let through by seccomp filters, and Linux 7.1"),
-];
-
 /// The call that can express these flags.
-pub(crate) fn call_for(flags: CloneFlags) -> Call {
-    if NEEDS_CLONE3.iter().any(|(flag, _)| flags.contains(*flag)) { Call::Clone3 } else { Call::Clone }
+pub(crate) fn call_for(flags: CloneFlags) -> Syscall {
+    if NEEDS_CLONE3.iter().any(|(flag, _)| flags.contains(*flag)) { Syscall::Clone3 } else { Syscall::Clone }
 }
 
 /// The same for all that is asked for.
-fn call_of(args: &CloneArgs) -> Call {
+fn call_of(args: &CloneArgs) -> Syscall {
     let flags = CloneFlags::from_bits_retain(args.flags);
     // clone(2) has one place for both
     let both = CloneFlags::PIDFD.union(CloneFlags::PARENT_SETTID);
-    if args.set_tid_size != 0 || flags.contains(both) { Call::Clone3 } else { call_for(flags) }
+    if args.set_tid_size != 0 || flags.contains(both) { Syscall::Clone3 } else { call_for(flags) }
 }
 
 /// Room for a few frames of our own, and the least that is called a stack.
@@ -139,7 +132,7 @@ pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -
     // pidfd; clone(2) stores that one where parent_tid points, so one of the two is null.
     unsafe {
         match call_of(args) {
-            Call::Clone => clone_trampoline(
+            Syscall::Clone => clone_trampoline(
                 Some(f),
                 ptr::with_exposed_provenance_mut((args.stack + args.stack_size) as usize),
                 (args.flags | args.exit_signal) as c_ulong,
@@ -148,7 +141,7 @@ pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -
                 ptr::null_mut(),
                 ptr::with_exposed_provenance_mut::<c_int>(args.child_tid as usize),
             ),
-            Call::Clone3 => clone3_trampoline(args, size_of::<CloneArgs>(), Some(f), arg),
+            Syscall::Clone3 => clone3_trampoline(args, size_of::<CloneArgs>(), Some(f), arg),
         }
     }
 }
@@ -157,8 +150,8 @@ pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -
 pub(crate) fn refusal(args: &CloneArgs, errno: c_int) -> Error {
     let flags = CloneFlags::from_bits_retain(args.flags);
     let stage = match call_of(args) {
-        Call::Clone => Stage::Clone,
-        Call::Clone3 => Stage::Clone3,
+        Syscall::Clone => Stage::Clone,
+        Syscall::Clone3 => Stage::Clone3,
     };
     let hint = if args.set_tid_size != 0 {
         no_such_tid(errno)

@@ -5,9 +5,9 @@
 
 #![allow(unsafe_code)]
 
+use super::task::Task;
+use crate::start::why::no_thread;
 use crate::start::{ROOM, Stack};
-use crate::task::Task;
-use crate::why::no_thread;
 use crate::{Builder, Error, Stage};
 use std::io;
 use std::mem::MaybeUninit;
@@ -126,7 +126,7 @@ impl Builder<'_> {
     {
         let args = self.sharing_memory()?;
         let f = Box::new(f);
-        let (maps, pidfd, assume_no_threads) = (self.maps.clone(), self.pidfd, self.assume_no_threads);
+        let (maps, pidfd, allow_pid_namespace) = (self.maps.clone(), self.pidfd, self.allow_pid_namespace);
         let (teller, begun) = sync_channel(1);
         let pid = Arc::new(AtomicU32::new(0));
         let news = News { pid: Arc::clone(&pid), begun };
@@ -137,7 +137,7 @@ impl Builder<'_> {
                 _ = child_teller.send(Ok(pidfd));
                 Box::new(f())
             };
-            let mut task = Task::new(f, maps, assume_no_threads, pidfd);
+            let mut task = Task::new(f, maps, allow_pid_namespace, pidfd);
             let outcome = stack_of_this_thread().and_then(|stack| {
                 // SAFETY: the flags of `sharing_memory`; this thread's own stack. To store the pid takes no TLS.
                 unsafe { task.run(&args, stack, |child| pid.store(child as u32, Ordering::Release)) }
