@@ -1,9 +1,10 @@
-//! What starting a program and waiting for it costs, by `Command` and by what else starts one, as tables of ratios to std's.
+//! Measures what it costs to start a program and wait for it, by `Command` and by its alternatives. The results are
+//! tables of ratios to std's `Command`.
 //!
-//! `cargo bench --bench command` takes some minutes: 10 MB, 1 GB and 8 GB of touched memory (as far as the machine has them),
-//! then 100, 1,000 and 10,000 open descriptors, and 1 to 8 threads that start programs at once. `-- 10` stops at that many
-//! megabytes. As in `ratios`, every round does each operation for a while, and the tables have medians of the rounds; system
-//! calls are counted by strace(1).
+//! `cargo bench --bench command` takes some minutes. It measures with 10 MB, 1 GB and 8 GB of touched memory (as far as
+//! the machine has them), then with 100, 1,000 and 10,000 open descriptors, and then with 1 to 8 threads that start
+//! programs at once. `-- 10` stops at 10 megabytes. As in `ratios`, every round does each operation for a while, and
+//! the tables have medians of the rounds. strace(1) counts the system calls.
 
 mod measure;
 
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io, process, ptr, thread};
 
 const ROUNDS: usize = 40;
-/// The others lie between these.
+/// The rows that the charts show. The others lie between these.
 const CHARTED: [&str; 5] = [
     "std's Command",
     "`Command`",
@@ -27,10 +28,10 @@ const CHARTED: [&str; 5] = [
     "`Command`, with a closure",
     "std's Command, with a closure",
 ];
-/// Of each thread in a round.
+/// The number of starts of each thread in a round.
 const STARTS: u32 = 20;
 
-/// What can be done with a program: its path, and argv and envp made of it before.
+/// A program to start: its path, and the same path for argv.
 struct Program {
     path: PathBuf,
     name: CString,
@@ -52,7 +53,7 @@ impl Program {
     fn posix_spawn(&self) {
         let arguments = [self.name.as_ptr().cast_mut(), ptr::null_mut()];
         let mut pid = 0;
-        // SAFETY: a path, and vectors of strings that end with null. Nobody changes the environment.
+        // SAFETY: the path is a C string, and the vectors end with null. Nobody changes the environment.
         let errno = unsafe {
             let (path, null) = (self.name.as_ptr(), ptr::null());
             libc::posix_spawn(&mut pid, path, null, null.cast(), arguments.as_ptr(), environ.cast())
@@ -61,11 +62,11 @@ impl Program {
         wait(pid);
     }
 
-    /// As one does it in C.
+    /// Starts the program as a C program would.
     #[inline(never)]
     #[allow(deprecated, reason = "a peer to be measured")]
     fn vfork(&self) {
-        // SAFETY: the child executes the program or ends, before this frame does.
+        // SAFETY: the child executes the program or ends before this frame ends.
         match unsafe { libc::vfork() } {
             0 => self.execute(),
             pid => wait(pid),
@@ -80,10 +81,10 @@ impl Program {
         }
     }
 
-    /// In a child.
+    /// Executes the program, in a child.
     fn execute(&self) -> ! {
         let arguments = [self.name.as_ptr(), ptr::null()];
-        // SAFETY: a path, and vectors of strings that end with null.
+        // SAFETY: the path is a C string, and the vectors end with null.
         unsafe {
             libc::execve(self.name.as_ptr(), arguments.as_ptr(), environ);
             libc::_exit(127)
@@ -97,7 +98,7 @@ unsafe extern "C" {
 
 fn wait(pid: c_int) {
     let mut status = 0;
-    // SAFETY: a child of ours.
+    // SAFETY: this is a child of ours, and `status` has room for its status.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
     assert_eq!(status, 0);
 }
@@ -108,7 +109,7 @@ fn good(status: io::Result<process::ExitStatus>) {
     assert!(status.expect("started").success());
 }
 
-/// Those whose cost does not grow with the memory, std's first.
+/// Returns the operations that do not take longer with more memory. std's comes first.
 fn operations(program: &Program) -> Vec<Row<'_>> {
     vec![
         ("std's Command", Box::new(|| good(program.std().status()))),
@@ -121,21 +122,21 @@ fn operations(program: &Program) -> Vec<Row<'_>> {
             "`Command`, with a closure",
             Box::new(|| {
                 let mut command = program.ours();
-                // SAFETY: it does nothing.
+                // SAFETY: the closure does nothing.
                 good(unsafe { command.pre_exec(|| Ok(())) }.status())
             }),
         ),
     ]
 }
 
-/// Those that copy the page tables.
+/// Returns the operations that copy the page tables.
 fn forks(program: &Program) -> Vec<Row<'_>> {
     vec![
         (
             "std's Command, with a closure",
             Box::new(|| {
                 let mut command = program.std();
-                // SAFETY: it does nothing.
+                // SAFETY: the closure does nothing.
                 good(unsafe { command.pre_exec(|| Ok(())) }.status())
             }),
         ),
@@ -146,7 +147,7 @@ fn forks(program: &Program) -> Vec<Row<'_>> {
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     let folder = env::temp_dir().join(format!("clone-trampoline-bench-{}", process::id()));
-    // strace runs this program again
+    // strace(1) runs this program again, with these arguments.
     if let [_, path, row, count] = &arguments[..] {
         let program = Program::new(Path::new(path));
         let mut all = operations(&program);
@@ -193,7 +194,7 @@ fn main() {
 
 fn descriptors((name, program): &(&str, Program)) {
     let limit = libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 };
-    // SAFETY: limits.
+    // SAFETY: the address is that of a `struct rlimit`.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
         return println!("\nno limit of 20,000 descriptors is allowed");
     }
@@ -216,11 +217,11 @@ fn descriptors((name, program): &(&str, Program)) {
     chart.write().expect("docs/bench/descriptors.csv");
 }
 
-/// Threads that start programs at once: the microseconds of one start, as each thread sees it.
+/// Measures threads that start programs at once. The result is the time of one start, as each thread sees it.
 fn threads((name, program): &(&str, Program)) {
-    // on all CPUs, also of a benchmark that is held on one
+    // The threads use all CPUs, even if the benchmark was bound to one.
     let all = [u8::MAX; 128];
-    // SAFETY: a set of CPUs, and its size.
+    // SAFETY: the size is that of the set.
     unsafe { libc::sched_setaffinity(0, size_of_val(&all), all.as_ptr().cast()) };
     let mut chart = Chart::new("threads", "threads");
     for count in [1, 2, 4, 8] {
@@ -253,7 +254,7 @@ fn threads((name, program): &(&str, Program)) {
     chart.write().expect("docs/bench/threads.csv");
 }
 
-/// The smallest program, if there is a compiler: what execve(2) alone costs.
+/// Compiles the smallest program, if there is a compiler. It shows the cost of execve(2) alone.
 fn tiny(folder: &Path) -> Option<PathBuf> {
     let (source, program) = (folder.join("tiny.c"), folder.join("tiny"));
     let end = match env::consts::ARCH {
@@ -269,7 +270,7 @@ fn tiny(folder: &Path) -> Option<PathBuf> {
     compiled.is_ok_and(|status| status.success()).then_some(program)
 }
 
-/// Megabytes.
+/// Returns the available memory in megabytes.
 fn available() -> usize {
     let information = fs::read_to_string("/proc/meminfo").expect("proc");
     let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("MemAvailable");
@@ -277,7 +278,7 @@ fn available() -> usize {
         / 1024
 }
 
-/// System calls of one start and its wait, the program's own included.
+/// Counts the system calls of one start and its wait, including those of the program.
 fn row_syscalls(path: &Path, row: usize) -> String {
     syscalls(|count| [path.into(), row.to_string().into(), count.to_string().into()], 20)
 }

@@ -1,14 +1,14 @@
-//! What starting a task costs, beside what else starts one, as a table of ratios.
+//! Measures what it costs to start a task in several ways. The result is a table of ratios.
 //!
-//! Every round does each operation for a while, one after the other, so that what disturbs the machine
-//! disturbs all; the table has the median of the rounds. `cargo bench --bench ratios -- 4096` touches
-//! 4096 MB before, which fork(2) pays for.
+//! Every round does each operation for a while, one after the other, so that a disturbance of the machine disturbs all
+//! of them. The table has the median of the rounds. `cargo bench --bench ratios -- 4096` first touches 4096 MB, which
+//! makes fork(2) slower.
 //!
-//! Neither criterion nor divan: both do one operation to its end before the next, seconds apart, and
-//! the ratios of two such runs differ by more than the goals that they are to show.
+//! This uses neither criterion nor divan. Both finish one operation before they begin the next, seconds apart. The
+//! ratios of two such runs differ by more than the goals that they should show.
 //!
-//! System calls are counted by strace(1), if there is one, which runs this program again: with three
-//! numbers it does the operation of the second one's row as often as the third says.
+//! strace(1) counts the system calls, if it is installed. It runs this program again with three numbers. The second
+//! number is the row of an operation, and the third says how often to do it.
 
 mod measure;
 
@@ -21,11 +21,11 @@ use std::ptr;
 use std::thread;
 
 const ROUNDS: usize = 60;
-/// Of the stack for those that want one.
+/// The size of the stack for operations that need one.
 const SIZE: usize = 64 * 1024;
 
 const VFORK: CloneFlags = CloneFlags::VM.union(CloneFlags::VFORK);
-/// What `call` shares.
+/// The flags with which `call` shares things.
 const SHARED: CloneFlags = VFORK
     .union(CloneFlags::FS)
     .union(CloneFlags::FILES)
@@ -37,14 +37,14 @@ extern "C" fn nothing(_: *mut c_void) -> c_int {
 }
 
 fn wait(pid: c_int) {
-    // SAFETY: a child of ours.
+    // SAFETY: this is a child of ours, and no status is stored.
     assert_eq!(unsafe { libc::waitpid(pid, ptr::null_mut(), libc::__WALL) }, pid);
 }
 
-/// The trampoline alone. Null: on the caller's stack.
+/// Uses the trampoline alone. If `stack_top` is null, the child runs on the caller's stack.
 fn trampoline(flags: CloneFlags, stack_top: *mut c_void) {
     let null = ptr::null_mut();
-    // SAFETY: with VFORK this thread sleeps; the child uses no TLS.
+    // SAFETY: with VFORK this thread sleeps, and the child uses no TLS.
     let pid = unsafe {
         clone_trampoline(
             Some(nothing),
@@ -95,7 +95,7 @@ fn fork() {
     }
 }
 
-/// Operations by their place in the table.
+/// The goals: the rows of an operation and its peer in the table, and the ratio to reach.
 const GOALS: [(&str, usize, usize, f64); 4] = [
     ("the trampoline by glibc's clone", 2, 3, 1.01),
     ("`call` by the bare VM|VFORK clone", 7, 0, 0.90),
@@ -143,7 +143,7 @@ fn main() {
     let syscalls: Vec<_> = (0..=operations.len()).map(row_syscalls).collect();
     for threads in 1..=2 {
         if threads == 2 {
-            // It sleeps: what counts is that libc knows of it.
+            // This thread only sleeps. It matters that libc knows of it.
             thread::spawn(|| {
                 loop {
                     thread::park();
@@ -151,7 +151,7 @@ fn main() {
             });
         }
         let times = measure(&mut operations, ROUNDS);
-        // In rounds of its own: with much memory its work is felt by what comes after it.
+        // fork has rounds of its own, because with much memory it slows down whatever comes after it.
         let forks = measure(&mut [("fork", Box::new(fork))], 5);
         let mut all_faults: Vec<f64> =
             operations.iter_mut().map(|(_, operation)| faults(operation)).collect();
@@ -179,13 +179,13 @@ fn main() {
     draw();
 }
 
-/// Page faults that one operation takes, in this process and its child.
+/// Counts the page faults of one operation, in this process and its child.
 fn faults(operation: &mut dyn FnMut()) -> f64 {
     const COUNT: i32 = 50;
     let so_far = || {
         [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].iter().fold(0, |sum, &who| {
             let mut usage = std::mem::MaybeUninit::uninit();
-            // SAFETY: a place for the answer, all of which is stored.
+            // SAFETY: `usage` has room for the answer, and getrusage(2) stores all of it.
             sum + unsafe {
                 libc::getrusage(who, usage.as_mut_ptr());
                 usage.assume_init().ru_minflt
@@ -199,7 +199,7 @@ fn faults(operation: &mut dyn FnMut()) -> f64 {
     (so_far() - before) as f64 / f64::from(COUNT)
 }
 
-/// System calls that the operation of a row takes, in a process of one thread and its child.
+/// Counts the system calls of the operation in this row, in a process of one thread and its child.
 fn row_syscalls(row: usize) -> String {
     syscalls(|count| ["0".into(), row.to_string().into(), count.to_string().into()], 100)
 }

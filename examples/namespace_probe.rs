@@ -1,7 +1,7 @@
-//! What a program sees from inside new namespaces, as a value: nothing is written to a pipe, parsed, or
-//! left behind.
+//! Looks around inside new namespaces and returns what it sees as a value. Nothing is written to a pipe, parsed or left
+//! behind.
 //!
-//! Runs as an ordinary user where user namespaces are allowed.
+//! An ordinary user can run it if user namespaces are allowed.
 
 use clone_trampoline::{Builder, SafeFlags};
 use std::fs;

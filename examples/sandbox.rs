@@ -1,12 +1,12 @@
-//! Runs a program, a shell by default, where it can do little harm: in namespaces of its own, with a read-only root, its own
-//! /proc and an empty /tmp, as another user, without network, with 64 MiB of memory where a cgroup can be had, and with no
-//! way to get privileges. It ends when this program does.
+//! Runs a program, by default a shell, in a sandbox in which it can do little harm. The program has its own namespaces,
+//! its own /proc, a read-only root and an empty /tmp. It runs as another user, without a network and without a way to
+//! get privileges. If a cgroup can be made, it has 64 MiB of memory. It ends when this program ends.
 //!
 //! ```text
 //! cargo run --example sandbox -- sh -c 'id; ls -l /proc/self/exe; touch /file; echo $$'
 //! ```
 //!
-//! Runs as root, and as an ordinary user where user namespaces are allowed.
+//! Root can run it, and so can an ordinary user if user namespaces are allowed.
 
 use clone_trampoline::{Command, Mount, SafeFlags};
 use std::fs::{self, File};
@@ -28,14 +28,15 @@ fn main() -> ExitCode {
 
 /// Runs the program in the sandbox.
 pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
-    // All namespaces but that of time. The pid namespace has the whole tree: it ends with its first process.
+    // These are all namespaces except the time namespace. All processes of the sandbox are in its pid namespace, and
+    // end with its first process.
     command
         .flags(SafeFlags::NEWUSER | SafeFlags::NEWNS | SafeFlags::NEWPID | SafeFlags::NEWNET)
         .flags(SafeFlags::NEWUTS | SafeFlags::NEWIPC | SafeFlags::NEWCGROUP)
         .hostname("sandbox");
 
-    // User 1000 inside is the caller outside, or, if that is root, nobody.
-    // SAFETY: no arguments to get wrong.
+    // User 1000 inside is the caller outside. If the caller is root, it is the user nobody.
+    // SAFETY: the calls take no arguments.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let (uid, gid) = if uid == 0 { (65_534, 65_534) } else { (uid, gid) };
     command.uid_map(1000, uid, 1).gid_map(1000, gid, 1).uid(1000).gid(1000);
@@ -47,7 +48,7 @@ pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
         .current_dir("/tmp")
         .env("HOME", "/tmp");
 
-    // The session has no terminal, or the program could type into the caller's (TIOCSTI).
+    // The new session has no terminal. Otherwise the program could type into the caller's terminal (TIOCSTI).
     command.setsid(true).close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
 
     let cgroup = Cgroup::new("sandbox");
@@ -58,7 +59,7 @@ pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
     command.status()
 }
 
-/// A cgroup below this program's, as long as it lives.
+/// A cgroup below the cgroup of this program. It is removed when it is dropped.
 struct Cgroup(PathBuf);
 
 impl Cgroup {

@@ -1,13 +1,15 @@
-//! A small supervisor, as systemd is for a socket-activated service: it listens, starts a program that gets the socket as its
-//! descriptor 3, starts it again when it ends, and on SIGTERM ends it with all that it has started.
+//! A small supervisor for a socket-activated service, like systemd. It listens, and starts a program that gets the
+//! socket as its descriptor 3. When the program ends, it is started again. On SIGTERM the supervisor ends the program
+//! and everything that the program has started.
 //!
 //! ```text
 //! cargo run --example service -- 127.0.0.1:8080 python3 server.py
-//! cargo run --example service -- 127.0.0.1:8080        (a program of this example's, which serves three clients and ends)
+//! cargo run --example service -- 127.0.0.1:8080        (its own program, which serves three clients and ends)
 //! ```
 //!
-//! Where cgroups can be had the tree is killed by `cgroup.kill`, and otherwise by the end of its pid namespace. The first process of
-//! such a namespace only gets a SIGTERM that it handles, so a service that does not is killed after ten seconds.
+//! If cgroups can be made, `cgroup.kill` kills the whole tree. Otherwise the program is the first process of a pid
+//! namespace, and the tree ends with it. Such a process gets a SIGTERM only if it handles it, so a service without a
+//! handler is killed after ten seconds.
 
 use clone_trampoline::{Child, Command, SafeFlags};
 use std::env;
@@ -28,7 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let socket = TcpListener::bind(address)?;
     println!("service: listening at {}", socket.local_addr()?);
 
-    // Who takes sockets so wants to see that they are meant for it, and only the child knows its pid.
+    // A service that takes sockets like this checks that LISTEN_PID is its own pid. Only the child knows this pid, so a
+    // shell sets the variable.
     let mut command = Command::new("sh");
     command.args(["-c", "LISTEN_PID=$$; export LISTEN_PID; exec \"$@\"", "sh"]);
     match args.next() {
@@ -42,13 +45,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Keeps the program running until SIGTERM comes.
 pub(crate) fn supervise(command: &mut Command, socket: TcpListener) -> io::Result<()> {
     let mut stop = Signals::new(libc::SIGTERM)?;
-    // What this program blocks is not what the service is to block.
+    // This program blocks SIGTERM, but the service must not.
     command.block_signals(&[]).close_other_fds(true).no_new_privs(true).parent_death_signal(libc::SIGKILL);
     command.fd(3, socket).env("LISTEN_FDS", "1");
     let has_cgroups = Tree::cgroup().is_some();
     if !has_cgroups {
         println!("service: it has a pid namespace");
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the calls take no arguments.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
         if uid != 0 {
             command.flags(SafeFlags::NEWUSER).uid_map(uid, uid, 1).gid_map(gid, gid, 1);
@@ -57,7 +60,8 @@ pub(crate) fn supervise(command: &mut Command, socket: TcpListener) -> io::Resul
     }
     let mut pause = Duration::from_millis(100);
     loop {
-        // A new one for each start: Linux 6.18 kills what is born in a cgroup that was killed before.
+        // Each start gets a new cgroup, because Linux 6.18 kills each program that is born in a cgroup that was killed
+        // before.
         let tree = if has_cgroups { Tree::cgroup() } else { Some(Tree::Namespace) };
         let tree = tree.ok_or(io::ErrorKind::PermissionDenied)?;
         if let Tree::Cgroup(cgroup) = &tree {
@@ -75,16 +79,17 @@ pub(crate) fn supervise(command: &mut Command, socket: TcpListener) -> io::Resul
     }
 }
 
-/// All that a service starts.
+/// The service, and all processes that it starts.
 enum Tree {
-    /// All of it is in this cgroup.
+    /// They are in this cgroup.
     Cgroup(PathBuf),
     /// The service is the first process of a pid namespace.
     Namespace,
 }
 
 impl Tree {
-    /// A new cgroup below this program's, if there can be one whose tasks can be killed (Linux 5.14).
+    /// Makes a cgroup below the cgroup of this program, if that is possible and `cgroup.kill` exists there (Linux
+    /// 5.14).
     fn cgroup() -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
         let root = mounts
@@ -102,7 +107,7 @@ impl Tree {
         None
     }
 
-    /// Ends the service and what it has started. It has ten seconds to do so itself.
+    /// Ends the service and everything that it has started. The service has ten seconds to end by itself.
     fn end(&self, child: &mut Child) -> io::Result<ExitStatus> {
         child.send_signal(libc::SIGTERM)?;
         if child.wait_timeout(Duration::from_secs(10))?.is_none() {
@@ -119,7 +124,7 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if let Self::Cgroup(cgroup) = self {
-            // The last one may still be on its way out.
+            // The last process may still be ending.
             for _ in 0..100 {
                 if fs::remove_dir(&*cgroup).is_ok() {
                     return;
@@ -131,12 +136,12 @@ impl Drop for Tree {
     }
 }
 
-/// A signal, as something to wait for: signalfd(2).
+/// A signal that a descriptor waits for, signalfd(2).
 struct Signals(File);
 
 impl Signals {
     fn new(signal: i32) -> io::Result<Self> {
-        // SAFETY: a set of signals, and a new descriptor.
+        // SAFETY: the set is valid once it is zeroed, and signalfd(2) returns a new descriptor.
         unsafe {
             let mut set = std::mem::zeroed();
             libc::sigaddset(&mut set, signal);
@@ -153,7 +158,7 @@ impl Signals {
         self.poll(child.pidfd().map(|pidfd| pidfd.as_raw_fd()), -1)
     }
 
-    /// Whether the signal comes in this time.
+    /// Waits for the signal, and returns whether it came within this time.
     fn wait(&mut self, limit: Duration) -> io::Result<bool> {
         self.poll(None, limit.as_millis() as i32)
     }
@@ -161,7 +166,7 @@ impl Signals {
     fn poll(&mut self, other: Option<i32>, milliseconds: i32) -> io::Result<bool> {
         let of = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut fds = [of(self.0.as_raw_fd()), of(other.unwrap_or(-1))];
-        // SAFETY: places for what is there.
+        // SAFETY: `fds` has two entries.
         while unsafe { libc::poll(fds.as_mut_ptr(), 2, milliseconds) } == -1 {
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
@@ -176,9 +181,9 @@ impl Signals {
     }
 }
 
-/// The service of this example: tells three clients who it is, and ends.
+/// The service of this example. It tells three clients its pid, and ends.
 pub(crate) fn serve() -> io::Result<()> {
-    // SAFETY: the supervisor gives it this descriptor, and nobody else here knows of it.
+    // SAFETY: the supervisor gives this program descriptor 3, and nothing else here uses it.
     let socket = unsafe { TcpListener::from_raw_fd(3) };
     for number in 1..=3 {
         let (mut client, _) = socket.accept()?;

@@ -1,5 +1,5 @@
-//! The child opens, the parent uses: file descriptors are shared in both directions, while the child
-//! stands elsewhere, here in a directory of its own.
+//! The child opens a file, and the parent uses it. File descriptors are shared in both directions, although the child
+//! has its own working directory here.
 
 use clone_trampoline::Builder;
 use std::env;

@@ -1,7 +1,7 @@
-//! A socket belongs to the network namespace it was made in, whoever uses it: one `call` makes a
-//! listener in a new namespace, where nobody can reach it but through a socket that is made there, too.
+//! A socket belongs to the network namespace in which it was made, whoever uses it. Here one `call` makes a listener in
+//! a new namespace. Only sockets that are made in the same namespace can reach it.
 //!
-//! Runs as an ordinary user where user namespaces are allowed.
+//! An ordinary user can run it if user namespaces are allowed.
 
 use clone_trampoline::{Builder, SafeFlags};
 use std::io::{Read, Write};
@@ -25,16 +25,16 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// `ip link set lo up`
+/// Does the same as `ip link set lo up`.
 fn raise_loopback() -> std::io::Result<()> {
     use std::os::fd::AsRawFd;
     let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;
-    // SAFETY: all zeros is a value of it.
+    // SAFETY: all zeros is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_name[0] = b'l' as libc::c_char;
     request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: a request of the type that SIOCSIFFLAGS reads.
+    // SAFETY: `request` has the type that SIOCSIFFLAGS reads.
     match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),

@@ -1,5 +1,5 @@
-//! Linus Torvalds's clone.c of 1996: the child has its mother's memory and her file table. It sets her
-//! variable, and closes her file.
+//! Linus Torvalds's clone.c of 1996. The child has its mother's memory and her file table. It sets her variable and
+//! closes her file.
 
 use clone_trampoline::{Error, start_thread};
 use std::fs::File;

@@ -4,7 +4,7 @@
 //! cargo run --example unshare -- user,net,pid ls /proc/self/ns
 //! ```
 //!
-//! Runs as an ordinary user if `user` is among the names and user namespaces are allowed.
+//! An ordinary user can run it if `user` is among the names and user namespaces are allowed.
 
 use clone_trampoline::{Command, SafeFlags};
 use std::env::args_os;

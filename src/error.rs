@@ -1,11 +1,11 @@
-//! Why a task could not be started.
+//! The error of a task that could not be started.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 
-/// What was being done when it failed.
+/// The step that has failed.
 ///
 /// ```
 /// use clone_trampoline::{Builder, SafeFlags, Stage};
@@ -16,10 +16,10 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Looking whether the kernel can do what is asked, before any call.
+    /// Checking, before any call, whether the kernel can do what is asked.
     Flags,
-    /// Looking, once in a process, whether a child can share its memory: an emulator may make a copy
-    /// of it instead.
+    /// Checking, once per process, whether a child can share its memory. An emulator may make a copy of the memory
+    /// instead.
     SharedMemory,
     /// Starting the thread that waits for a spawned task.
     Thread,
@@ -35,9 +35,9 @@ pub enum Stage {
     Fork,
     /// prctl(2) `PR_SET_PDEATHSIG`, in the child.
     ParentDeath,
-    /// Looking, in the child, whether it is in its parent's pid namespace.
+    /// Checking, in the child, whether it is in its parent's pid namespace.
     PidNamespace,
-    /// The child's pidfd.
+    /// Opening the child's pidfd.
     Pidfd,
     /// Writing `/proc/PID/setgroups`.
     Setgroups,
@@ -53,13 +53,13 @@ pub enum Stage {
     Hostname,
     /// mount(2), mount_setattr(2), or making the directory for them.
     Mount,
-    /// pivot_root(2), and what goes with it.
+    /// pivot_root(2), and the calls that go with it.
     PivotRoot,
     /// Making the pipes of a [`Command`](crate::Command), or opening `/dev/null`.
     Stdio,
-    /// Closing the descriptors that a program is not given, close_range(2).
+    /// Closing the descriptors that the program does not get, by close_range(2).
     CloseFds,
-    /// Giving a program a descriptor, dup3(2) or fcntl(2).
+    /// Giving the program a descriptor, by dup3(2) or fcntl(2).
     Fd,
     /// setsid(2).
     Session,
@@ -93,7 +93,7 @@ pub enum Stage {
     Chdir,
     /// umask(2).
     Umask,
-    /// A closure of [`Command::pre_exec`](crate::Command::pre_exec).
+    /// Running a closure of [`Command::pre_exec`](crate::Command::pre_exec).
     PreExec,
     /// Setting the program's signal mask and the signals that it ignores.
     ProgramSignals,
@@ -155,9 +155,11 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A task could not be started. It says which stage failed, with which argument and errno, and, if the errno alone does not
-/// tell, why. The closure or program has not run. An [`io::Error`] made from it has the same kind and the same words, and
-/// carries it as the payload. So the `io::Error`'s own `raw_os_error` is None.
+/// The error of a task that could not be started. The closure or program has not run.
+///
+/// The error says which stage failed, with which argument and which errno. If the errno alone does not say why, there
+/// is also a hint. An [`io::Error`] made from this error has the same kind and the same text, and carries it as the
+/// payload. So the `io::Error`'s own `raw_os_error` is None.
 ///
 /// ```
 /// use clone_trampoline::{Builder, Error, SafeFlags};
@@ -202,7 +204,8 @@ impl Error {
         Self { argument, ..self }
     }
 
-    /// The error of this crate that an [`io::Error`] was made of, such as that of a [`Command`](crate::Command).
+    /// Returns the error of this crate that an [`io::Error`] was made from, such as that of a
+    /// [`Command`](crate::Command).
     ///
     /// ```
     /// use clone_trampoline::{Command, Error, Stage};
@@ -215,20 +218,21 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Whether a file of the child's in /proc was refused, as all are while the memory is not dumpable.
+    /// Returns whether a file of the child in /proc was refused. The kernel refuses all of them while the memory is not
+    /// dumpable.
     pub(crate) fn is_of_a_file_in_proc(&self) -> bool {
         let stage =
             matches!(self.stage, Stage::Setgroups | Stage::UidMap | Stage::GidMap | Stage::OomScoreAdj);
         stage && self.errno == libc::EACCES
     }
 
-    /// What was being done.
+    /// Returns the step that has failed.
     #[must_use]
     pub const fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// What it was being done with: the program, the directory, the number of a descriptor.
+    /// Returns the argument of that step: the program, the directory, or the number of a descriptor.
     ///
     /// ```
     /// use clone_trampoline::{Command, Error};
@@ -242,13 +246,14 @@ impl Error {
         self.argument.as_deref()
     }
 
-    /// The errno, positive. What this crate refuses itself has the one that the kernel would give.
+    /// Returns the errno as a positive number. If this crate refuses a request itself, it uses the errno that the
+    /// kernel would give.
     #[must_use]
     pub const fn raw_os_error(&self) -> i32 {
         self.errno
     }
 
-    /// The errno's kind, as that of std's errors.
+    /// Returns the errno's kind, as std's errors do.
     ///
     /// ```
     /// let error = clone_trampoline::Builder::new().uid_map(0, 0, 1).call(|| ()).unwrap_err();
@@ -259,14 +264,14 @@ impl Error {
         io::Error::from_raw_os_error(self.errno).kind()
     }
 
-    /// What is probably wrong, where the errno does not say.
+    /// Returns the probable cause, if the errno does not show it.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 }
 
-/// What an error says of a number, or of something else that can be displayed.
+/// Makes the argument of an error from a number, or from anything else that can be displayed.
 pub(crate) fn argument(value: impl ToString) -> Option<Box<OsStr>> {
     Some(OsString::from(value.to_string()).into())
 }
@@ -291,7 +296,7 @@ impl fmt::Display for Error {
             Some(argument) => write!(f, " {}", argument.to_string_lossy())?,
             None => {}
         }
-        // a closure says it itself
+        // The error of a closure is already in its hint.
         if self.stage != Stage::PreExec {
             write!(f, ": {}", io::Error::from_raw_os_error(self.errno))?;
         }

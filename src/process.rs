@@ -1,4 +1,4 @@
-//! The handle of a child process that has memory of its own: of `fork`'s, and of a program's.
+//! The handle to a child process that has its own memory. The child runs a closure of `fork`, or a program.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// A child process: a program of a [`Command`](crate::Command), or a closure of [`fork`](crate::fork).
 ///
-/// As [`std::process::Child`], with a pidfd from its birth. Dropping it neither kills the child nor waits for it.
+/// This is like [`std::process::Child`], with a pidfd. Dropping it neither kills the child nor waits for it.
 ///
 /// ```
 /// use clone_trampoline::{Command, Stdio};
@@ -48,17 +48,17 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The end to write to, if the program's stdin is [piped](crate::Stdio::piped).
+    /// The writing end of the program's stdin, if stdin is [piped](crate::Stdio::piped).
     pub stdin: Option<ChildStdin>,
-    /// The end to read from, if the program's stdout is piped.
+    /// The reading end of the program's stdout, if stdout is piped.
     pub stdout: Option<ChildStdout>,
-    /// The same for its stderr.
+    /// The reading end of the program's stderr, if stderr is piped.
     pub stderr: Option<ChildStderr>,
     pid: libc::pid_t,
     pidfd: Option<OwnedFd>,
-    /// It was waited for by somebody else before there was a pidfd. The pid may be another process's.
+    /// Whether other code waited for the child before there was a pidfd. Then the pid may name another process.
     gone: bool,
-    /// Some once it has been waited for. Then the pid may be another process's, too.
+    /// The status, once the child has been waited for. From then on the pid may name another process.
     status: Option<ExitStatus>,
 }
 
@@ -67,12 +67,12 @@ impl Child {
         Self { stdin: None, stdout: None, stderr: None, pid, pidfd, gone: false, status: None }
     }
 
-    /// It has been waited for.
+    /// Records that the child has been waited for.
     pub(crate) fn has_ended(&mut self, status: ExitStatus) {
         self.status = Some(status);
     }
 
-    /// Somebody else has waited for it.
+    /// Records that other code has waited for the child.
     pub(crate) fn is_gone(&mut self) {
         (self.pidfd, self.gone) = (None, true);
     }
@@ -81,7 +81,7 @@ impl Child {
         self.pidfd = Some(pidfd);
     }
 
-    /// waitid(2), by the pidfd if there is one; None if the child has not ended.
+    /// Calls waitid(2), with the pidfd if there is one. Returns None if the child has not ended.
     fn wait_id(&self, options: c_int) -> io::Result<Option<ExitStatus>> {
         if self.gone {
             return Err(io::Error::from_raw_os_error(libc::ECHILD));
@@ -92,30 +92,30 @@ impl Child {
         };
         loop {
             let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-            // A program that was killed before it was executed has no exit signal, so only `__WALL` sees it. With a pid alone
-            // that could see a child of `call`, so then it is not used.
+            // A child that was killed before it executed its program has no exit signal, so only `__WALL` finds it.
+            // With a pid alone, `__WALL` could find a child of `call`, so it is not used then.
             let all = if kind == libc::P_PIDFD { libc::__WALL } else { 0 };
-            // SAFETY: a place for what is known of the child.
+            // SAFETY: `info` has room for what waitid(2) stores.
             let waited = uninterrupted(|| unsafe {
                 libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WEXITED | all)
             });
             match waited {
                 Ok(_) => {}
-                // Somebody has made the pidfd non-blocking, by a duplicate.
+                // Other code has made the pidfd non-blocking, by a duplicate of it.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     poll(&mut [libc::pollfd { fd: id as c_int, events: libc::POLLIN, revents: 0 }], None)?;
                     continue;
                 }
-                // before Linux 5.4
+                // Before Linux 5.4, waitid(2) takes no pidfd.
                 Err(error) if error.raw_os_error() == Some(libc::EINVAL) && kind == libc::P_PIDFD => {
                     (kind, id) = (libc::P_PID, self.pid as libc::id_t);
                     continue;
                 }
                 Err(error) => return Err(error),
             }
-            // SAFETY: it was zeros, and still is if the child has not ended.
+            // SAFETY: `info` was zeroed, and waitid(2) has only filled it in.
             let info = unsafe { info.assume_init() };
-            // SAFETY: what waitid has stored is of a child.
+            // SAFETY: waitid(2) stores these fields for a child. Otherwise they are still zero.
             let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
             return Ok((pid != 0).then(|| {
                 ExitStatus::from_raw(match info.si_code {
@@ -128,52 +128,52 @@ impl Child {
         }
     }
 
-    /// Whether nobody has waited for it yet.
+    /// Fails if other code has waited for the child.
     pub(crate) fn is_there(&self) -> io::Result<()> {
         self.wait_id(libc::WNOHANG | libc::WNOWAIT).map(|_| ())
     }
 
-    /// The child's pid. Once the child has been waited for, another process may get it.
+    /// Returns the child's pid. Once the child has been waited for, another process may get this pid.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.pid as u32
     }
 
-    /// The child's pidfd: close-on-exec, and readable once the child has ended. None after
+    /// Returns the child's pidfd. It is close-on-exec, and readable once the child has ended. It is None after
     /// [`without_pidfd`](crate::Command::without_pidfd).
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Closes the child's stdin, then waits until the child has ended. If this program traces the child with ptrace(2), the
-    /// status can be that of a stop; the child has not ended then.
+    /// Closes the child's stdin, and then waits until the child has ended. If this program traces the child with
+    /// ptrace(2), the status can be that of a stop. In that case the child has not ended.
     ///
     /// # Errors
     ///
-    /// `ECHILD`: it has been waited for elsewhere, or `SIGCHLD` is ignored. Since Linux 6.15 the kernel keeps the status
-    /// for the pidfd, and there is no error.
+    /// `ECHILD`: other code has waited for the child, or `SIGCHLD` is ignored. Since Linux 6.15 the kernel keeps the
+    /// status for the pidfd, and there is no such error.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         let status = self.wait_or_look(0)?;
         Ok(status.expect("it has ended, as there was no WNOHANG"))
     }
 
-    /// The status if the child has ended, without waiting.
+    /// Returns the status if the child has ended, without waiting.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// The errors are those of [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.wait_or_look(libc::WNOHANG)
     }
 
-    /// Waits until the child has ended, but not longer than `limit`; None then. Unlike [`wait`](Self::wait) it leaves the
-    /// child's stdin open.
+    /// Waits until the child has ended, but not longer than `limit`. Returns None if it has not ended by then. Unlike
+    /// [`wait`](Self::wait), it leaves the child's stdin open.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait); `EBADF` without a pidfd.
+    /// The errors are those of [`wait`](Self::wait), and `EBADF` without a pidfd.
     ///
     /// ```
     /// use std::time::Duration;
@@ -198,7 +198,7 @@ impl Child {
             if status.is_some() || end.is_some_and(|end| end <= Instant::now()) {
                 return Ok(status);
             }
-            // It has ended, and whoever traces it has not been told yet.
+            // The child has ended, but its tracer has not waited for it yet.
             pause.sleep();
         }
     }
@@ -217,11 +217,11 @@ impl Child {
         Ok(status)
     }
 
-    /// Reads stdout and stderr to their ends, as far as they are piped, and waits for the child.
+    /// Reads stdout and stderr to the end, if they are piped, and waits for the child.
     ///
     /// # Errors
     ///
-    /// Those of read(2) and of [`wait`](Self::wait).
+    /// The errors are those of read(2) and of [`wait`](Self::wait).
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -242,13 +242,12 @@ impl Child {
         Ok(Output { status: self.wait()?, stdout, stderr })
     }
 
-    /// Kills the child with `SIGKILL`; it has to be waited for all the same. Does nothing if it has
-    /// been waited for.
+    /// Kills the child with `SIGKILL`. It still has to be waited for. Does nothing if it has been waited for.
     ///
     /// # Errors
     ///
-    /// Those of pidfd_send_signal(2): `ESRCH` if somebody else has waited for it. Without a pidfd, `ECHILD` then, and those
-    /// of kill(2).
+    /// The errors are those of pidfd_send_signal(2), such as `ESRCH` if other code has waited for the child. Without a
+    /// pidfd they are those of kill(2), and `ECHILD` if other code has waited for the child.
     pub fn kill(&mut self) -> io::Result<()> {
         self.send_signal(libc::SIGKILL)
     }
@@ -257,7 +256,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// As [`kill`](Self::kill); `EINVAL` if there is no such signal.
+    /// The errors are those of [`kill`](Self::kill), and `EINVAL` if there is no such signal.
     ///
     /// ```
     /// use std::os::unix::process::ExitStatusExt;
@@ -273,27 +272,28 @@ impl Child {
         }
         if let Some(pidfd) = &self.pidfd {
             let null = ptr::null::<libc::siginfo_t>();
-            // SAFETY: no pointers but a null one.
+            // SAFETY: the only pointer is null.
             if unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null, 0) } == 0
             {
                 return Ok(());
             }
             let error = io::Error::last_os_error();
-            // filters that do not know the call; kill(2) knows who may not
+            // A filter may refuse this call. If the sender may not signal the child, kill(2) fails in the same way.
             if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
                 return Err(error);
             }
         }
-        // the pid may be another process's
+        // Without this check, the pid may name another process.
         self.is_there()?;
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         if unsafe { libc::kill(self.pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
-/// The status that the kernel keeps for a pidfd once the process is reaped (`PIDFD_INFO_EXIT`, Linux 6.15), whoever reaped it.
+/// Returns the status that the kernel keeps for a pidfd when the process is reaped, even if other code has reaped it
+/// (`PIDFD_INFO_EXIT`, Linux 6.15).
 fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
-    /// `struct pidfd_info` of uapi/linux/pidfd.h, in its first version.
+    /// The first version of `struct pidfd_info` in uapi/linux/pidfd.h.
     #[repr(C)]
     struct Info {
         mask: u64,
@@ -302,21 +302,21 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
         exit_code: i32,
     }
     const EXIT: u64 = 1 << 3;
-    // _IOWR(0xFF, 11, struct pidfd_info), whose highest bits are the same everywhere
+    // This is _IOWR(0xFF, 11, struct pidfd_info). Its highest bits are the same on every architecture.
     const GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
     let ask = || {
         let mut info = Info { mask: EXIT, cgroup: 0, ids: [0; 11], exit_code: 0 };
-        // SAFETY: a place of the size that the number has in it.
+        // SAFETY: `info` has the size that is part of the request's number.
         let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
         (result == 0).then_some(info)
     };
-    // To make one answer the kernel looks several times. If the child is reaped between two looks the answer is ESRCH, or
-    // one without a parent. The next one has the status.
+    // The kernel looks several times to make one answer. If the child is reaped between two looks, the answer is ESRCH,
+    // or it has no parent. The next answer has the status.
     let mut info = ask().or_else(ask)?;
     let [_pid, _tgid, parent, ..] = info.ids;
     if info.mask & EXIT == 0 {
         if parent == process::id() {
-            // A child of ours that cannot be waited for is being reaped. POLLHUP comes when it is.
+            // A child of ours that cannot be waited for is being reaped. POLLHUP comes when that is done.
             poll(&mut [libc::pollfd { fd: pidfd.as_raw_fd(), events: 0, revents: 0 }], None).ok()?;
         }
         info = ask()?;
@@ -324,16 +324,16 @@ fn kept_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
 }
 
-/// poll(2), until something is there or the time is over (None: never).
+/// Calls poll(2) until something is ready or the time is over. With None there is no limit.
 fn poll(fds: &mut [libc::pollfd], end: Option<Instant>) -> io::Result<()> {
     loop {
         let mut left = None;
         let ready = uninterrupted(|| {
             left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            // rounded up, so as not to spin in the last millisecond
+            // This rounds up, so as not to spin in the last millisecond.
             let milliseconds = left
                 .map_or(-1, |left| c_int::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
-            // SAFETY: places for what is there.
+            // SAFETY: the kernel reads and writes the elements of `fds` only.
             unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) }
         })?;
         if ready > 0 || left.is_some_and(|left| left.is_zero()) {
@@ -342,12 +342,12 @@ fn poll(fds: &mut [libc::pollfd], end: Option<Instant>) -> io::Result<()> {
     }
 }
 
-/// Reads two pipes at once, as the writer of one may wait for a reader of the other.
+/// Reads two pipes at once, because the child may wait for a reader of one while the other is still open.
 fn read_both(out: OwnedFd, stdout: &mut Vec<u8>, err: OwnedFd, stderr: &mut Vec<u8>) -> io::Result<()> {
     let mut pipes = [Some((std::fs::File::from(out), stdout)), Some((std::fs::File::from(err), stderr))];
     for (pipe, _) in pipes.iter().flatten() {
         let mut on: c_int = 1;
-        // SAFETY: a descriptor of ours, and the number that ioctl_tty(2) wants.
+        // SAFETY: the descriptor is ours, and FIONBIO reads an int.
         if unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONBIO as _, &raw mut on) } == -1 {
             return Err(io::Error::last_os_error());
         }

@@ -3,12 +3,12 @@
 use crate::{CloneFlags, Error, Stage};
 use std::ops::{BitOr, BitOrAssign, Sub};
 
-/// A set of [`CloneFlags`] that cannot break what the safe tier promises, whatever the set.
+/// A set of [`CloneFlags`] for safe code. No such set can break what the safe tier promises.
 ///
-/// What is missing is either the crate's own business (`VM`, `VFORK`, `PIDFD`, `CHILD_CLEARTID`,
+/// Some flags are missing because the crate itself decides about them: `VM`, `VFORK`, `PIDFD`, `CHILD_CLEARTID`,
 /// `CHILD_SETTID`, `PARENT_SETTID`, `SETTLS`, `THREAD`, and `INTO_CGROUP`, which
-/// [`Builder::cgroup`](crate::Builder::cgroup) sets) or takes the child's end out of its parent's
-/// hands (`PARENT`, `AUTOREAP`, `PIDFD_AUTOKILL`, `PTRACE`, `UNTRACED`, `DETACHED`).
+/// [`Builder::cgroup`](crate::Builder::cgroup) sets. Others are missing because the parent would no longer control the
+/// child's end: `PARENT`, `AUTOREAP`, `PIDFD_AUTOKILL`, `PTRACE`, `UNTRACED`, `DETACHED`.
 ///
 /// ```
 /// use clone_trampoline::{CloneFlags, SafeFlags};
@@ -22,13 +22,13 @@ use std::ops::{BitOr, BitOrAssign, Sub};
 /// ```
 ///
 /// ```compile_fail
-/// // The child would be its grandparent's, who knows nothing of the shared memory.
+/// // The grandparent would be the child's parent, and it knows nothing of the shared memory.
 /// let flags = clone_trampoline::SafeFlags::PARENT;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SafeFlags(CloneFlags);
 
-// Not bitflags': a type of its has from_bits_retain, which takes any flag from safe code.
+// bitflags is not used here, because its types have from_bits_retain, which takes any flag from safe code.
 macro_rules! safe {
     ($($(#[$doc:meta])* $flag:ident,)*) => {
         impl SafeFlags {
@@ -40,23 +40,23 @@ macro_rules! safe {
 }
 
 safe! {
-    /// The same root, working directory and umask. On by default in `call` and `spawn`.
+    /// The same root, working directory and umask. This is the default in `call` and `spawn`.
     FS,
-    /// The same table of file descriptors. Always on in `call` and `spawn`.
+    /// The same table of file descriptors. This is always so in `call` and `spawn`.
     FILES,
-    /// The same signal handlers. On by default in `call` and `spawn`, impossible in `fork`.
+    /// The same signal handlers. This is the default in `call` and `spawn`, and impossible in `fork`.
     SIGHAND,
-    /// The same list of System V semaphore undo operations. On by default in `call` and `spawn`.
+    /// The same list of System V semaphore undo operations. This is the default in `call` and `spawn`.
     SYSVSEM,
     /// The same I/O context, for the block layer's schedulers.
     IO,
-    /// Handled signals are reset to their default (5.5). Drops `SIGHAND`.
+    /// Handled signals are reset to their default, and ignored ones stay ignored (5.5). Drops `SIGHAND`.
     CLEAR_SIGHAND,
-    /// Born with no_new_privs (7.1).
+    /// The child is born with no_new_privs (7.1).
     NNP,
     /// A new mount namespace. Drops `FS`.
     NEWNS,
-    /// A new mount namespace with nothing in it but an empty root (7.1). Drops `FS`.
+    /// A new mount namespace that has nothing but an empty root (7.1). Drops `FS`.
     EMPTY_MNTNS,
     /// A new UTS namespace: host and domain name.
     NEWUTS,
@@ -68,21 +68,21 @@ safe! {
     NEWUSER,
     /// A new cgroup namespace (4.6).
     NEWCGROUP,
-    /// A new pid namespace. For `fork`; `call` and `spawn` refuse it, see
+    /// A new pid namespace, for `fork`. `call` and `spawn` refuse it: see
     /// [`Builder::allow_pid_namespace`](crate::Builder::allow_pid_namespace).
     NEWPID,
-    /// A new time namespace (5.6). For `fork`; `call` and `spawn` refuse it.
+    /// A new time namespace (5.6), for `fork`. `call` and `spawn` refuse it.
     NEWTIME,
 }
 
 impl SafeFlags {
-    /// No flags.
+    /// Returns the set without flags.
     #[must_use]
     pub const fn empty() -> Self {
         Self(CloneFlags::empty())
     }
 
-    /// Whether all of `other` are in the set.
+    /// Returns whether all flags of `other` are in the set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0.contains(other.0)
@@ -120,12 +120,12 @@ impl TryFrom<CloneFlags> for SafeFlags {
 
     /// # Errors
     ///
-    /// Stage [`Flags`](Stage::Flags), `EINVAL`: a flag that the safe tier does not take.
+    /// Stage [`Flags`](Stage::Flags), `EINVAL`: the safe tier does not take one of the flags.
     fn try_from(flags: CloneFlags) -> Result<Self, Error> {
         if Self::ALL.contains(flags) {
             Ok(Self(flags))
         } else {
-            Err(Error::new(Stage::Flags, libc::EINVAL, "not one of the flags of SafeFlags"))
+            Err(Error::new(Stage::Flags, libc::EINVAL, "SafeFlags does not have one of these flags"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The examples do what they say, on every kernel that the tests run on.
+//! Checks that the examples work, on every kernel that the tests run on.
 
 use clone_trampoline::{Child, Stdio};
 use std::env::var_os;
@@ -57,7 +57,7 @@ fn start_thread_prints_the_six_lines_of_1996() {
     assert!(text.contains(&expected), "{text}");
 }
 
-/// This program, which runs this test and does there what `part` says.
+/// Returns a command for this program. It runs this test, and acts as `part` there.
 fn part(test: &str, part: &str) -> clone_trampoline::Command {
     let mut command = clone_trampoline::Command::new("/proc/self/exe");
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("PART", part);
@@ -93,7 +93,7 @@ fn the_sandbox_shuts_a_program_in() {
 #[test]
 fn the_service_is_started_again_and_ended() {
     let test = "the_service_is_started_again_and_ended";
-    // SAFETY: who starts these parts gives them this descriptor, and nobody else knows of it.
+    // SAFETY: the test gives these parts descriptor 3, and nothing else uses it.
     let socket = || unsafe { TcpListener::from_raw_fd(3) };
     match var_os("PART").as_ref().and_then(|part| part.to_str()) {
         Some("serve") => {
@@ -111,7 +111,7 @@ fn the_service_is_started_again_and_ended() {
     let address = listener.local_addr().expect("it has one");
     let mut supervisor: Child = part(test, "supervise")
         .fd(3, listener)
-        // in each thread of it, also in those that libtest makes
+        // This must hold for each thread, including those that libtest makes.
         .block_signals(&[libc::SIGTERM])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

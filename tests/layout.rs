@@ -8,7 +8,7 @@ use std::mem::{align_of, offset_of, size_of};
 macro_rules! same_layout {
     ($other:ty) => {{
         assert_eq!(size_of::<CloneArgs>(), size_of::<$other>());
-        // libc's is a plain struct of u64, which i386 aligns to 4; the kernel's is __aligned_u64
+        // libc's struct is made of plain u64, which i386 aligns to 4. The kernel's has __aligned_u64.
         assert!(align_of::<CloneArgs>() >= align_of::<$other>());
         same_layout!(@ $other: flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid
             set_tid_size cgroup);
@@ -21,7 +21,7 @@ macro_rules! same_layout {
 #[test]
 fn clone_args_is_the_kernels_and_libcs() {
     same_layout!(kernel::clone_args);
-    // libc has it for these only
+    // libc has this struct only for these targets.
     #[cfg(any(
         all(target_arch = "x86_64", target_pointer_width = "64"),
         target_arch = "aarch64",
@@ -52,7 +52,8 @@ fn flags_are_the_kernels_and_libcs() {
     }
     assert_eq!(CloneFlags::CLEAR_SIGHAND.bits(), kernel::CLONE_CLEAR_SIGHAND);
     assert_eq!(CloneFlags::INTO_CGROUP.bits(), kernel::CLONE_INTO_CGROUP);
-    // 7.1: not in the headers of either crate yet; tests/contract/flags.rs asks such a kernel
+    // These flags are new in Linux 7.1, and neither crate's headers have them yet. tests/contract/flags.rs asks such a
+    // kernel.
     let newest =
         CloneFlags::AUTOREAP | CloneFlags::NNP | CloneFlags::PIDFD_AUTOKILL | CloneFlags::EMPTY_MNTNS;
     assert_eq!(newest.bits(), 0xf << 34);

@@ -1,8 +1,8 @@
-//! `Command` under load, and with a caller who is stopped, killed or held up. It is a program without libtest, because the
-//! programs that it starts are itself, and should come to their point soon. It counts as libtest does.
+//! Tests `Command` under load, and with a caller that is stopped, killed or held up. This program has no libtest,
+//! because it starts itself, and these programs should reach their point soon. It counts in the same way as libtest.
 //!
-//! `LOAD=20 cargo test --release --test load` makes twenty times as many as the default: 20,000 programs with descriptors,
-//! 8,000 that have just been written, 2,000 stops of a terminal's foreground.
+//! `LOAD=20 cargo test --release --test load` makes twenty times as many starts as the default: 20,000 programs with
+//! descriptors, 8,000 programs that have just been written, and 2,000 stops of a terminal's foreground.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn main() {
         ["starts"] => starts(),
         ["loops"] => loops(),
         ["shell"] => exit(shell()),
-        // as libtest is asked
+        // libtest takes the same arguments.
         _ if common::emulated() => {
             common::skip("memory cannot be shared under an emulator");
             println!("test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
@@ -57,7 +57,8 @@ fn main() {
     }
 }
 
-/// So many rounds, or so many times more. Without `LOAD` a second of them, and ten, are enough for a slow machine.
+/// Returns this many rounds, times `LOAD` if it is set. Without `LOAD`, a slow machine does only a second of them, but
+/// at least ten.
 fn rounds(default: usize) -> impl Iterator<Item = usize> {
     let load = env::var("LOAD").ok().map(|load| load.parse::<usize>().expect("a number"));
     let end = Instant::now() + Duration::from_secs(1);
@@ -73,24 +74,24 @@ fn this_program(arguments: &[&str]) -> Command {
 
 fn pipe() -> (OwnedFd, OwnedFd) {
     let mut fds = [-1; 2];
-    // SAFETY: a place for two new descriptors.
+    // SAFETY: `fds` has room for two descriptors, which are new.
     unsafe {
         common::ok(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC));
         (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
     }
 }
 
-/// The number by which the kernel knows what is open there.
+/// Returns the kernel's number for the file that is open there.
 fn inode(fd: c_int) -> Option<libc::ino_t> {
     let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: a place for what is told.
+    // SAFETY: `status` has room for the result.
     unsafe { (libc::fstat(fd, status.as_mut_ptr()) == 0).then(|| status.assume_init().st_ino) }
 }
 
-/// Descriptors that are not close-on-exec, as those of another library.
+/// Descriptors that are not close-on-exec, like those of another library.
 const STRANGERS: std::ops::Range<c_int> = 100..130;
 
-/// In the program: descriptors 10 and 11 are these, and there are no others but the strangers.
+/// In the program, checks that descriptors 10 and 11 are these, and that there are no others but the strangers.
 fn has(first: &str, second: &str, closed: &str) -> i32 {
     let is = |fd, wanted: &str| inode(fd).is_some_and(|inode| inode.to_string() == wanted);
     if !is(10, first) || !is(11, second) {
@@ -104,13 +105,13 @@ fn has(first: &str, second: &str, closed: &str) -> i32 {
 fn each_program_has_its_own_descriptors() {
     let null = File::open("/dev/null").unwrap();
     for fd in STRANGERS {
-        // SAFETY: a number that nobody else uses.
+        // SAFETY: nobody else uses this number.
         assert_eq!(unsafe { libc::dup2(null.as_raw_fd(), fd) }, fd);
     }
     thread::scope(|scope| {
         for n in 0..4 {
             scope.spawn(move || {
-                // close-on-exec, and of different numbers in each thread
+                // These are close-on-exec, and have different numbers in each thread.
                 let _ours: Vec<_> = (0..=n).map(|_| pipe()).collect();
                 for round in rounds(250) {
                     let (reads, writes) = (pipe().0, pipe().1);
@@ -127,7 +128,7 @@ fn each_program_has_its_own_descriptors() {
         }
     });
     for fd in STRANGERS {
-        // SAFETY: ours.
+        // SAFETY: the descriptor is ours.
         unsafe { libc::close(fd) };
     }
 }
@@ -142,7 +143,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// A program: this one, by a `#!` line.
+    /// Makes a program: a script with a `#!` line that runs this program.
     fn program(&self, name: &str) -> PathBuf {
         let path = self.0.join(name);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path).unwrap();
@@ -157,8 +158,8 @@ impl Drop for Folder {
     }
 }
 
-/// Nobody executes what is open for writing, `ETXTBSY`, and a child that another thread has just made would have the
-/// writer's descriptor until it executes its program.
+/// A file that is open for writing cannot be executed (`ETXTBSY`). A child that another thread has just made would have
+/// the writer's descriptor until it executes its program.
 fn what_was_just_written_can_be_executed() {
     static OVER: AtomicBool = AtomicBool::new(false);
     let folder = Folder::new("written");
@@ -185,7 +186,7 @@ fn what_was_just_written_can_be_executed() {
     });
 }
 
-/// The program that is killed: it starts others, with its stdout, and says when it has begun.
+/// The program that is killed. It says when it has begun, and starts other programs that inherit its stdout.
 fn starts() {
     let mut children = Vec::new();
     println!("begun");
@@ -209,9 +210,9 @@ fn a_killed_parent_leaves_nobody() {
         spin(Duration::from_micros(61 * (round as u64 % 50)));
         parent.kill().unwrap();
         assert_eq!(parent.wait().unwrap().signal(), Some(libc::SIGKILL));
-        // its end comes when nobody has the other end any more
+        // The pipe hangs up when no process has its other end any more.
         let mut end = libc::pollfd { fd: stdout.as_raw_fd(), events: libc::POLLHUP, revents: 0 };
-        // SAFETY: a place for what is there.
+        // SAFETY: `end` is one pollfd.
         let ready = unsafe { libc::poll(&mut end, 1, common::limit().as_millis() as c_int) };
         assert_eq!((ready, end.revents), (1, libc::POLLHUP), "round {round}: somebody is left");
     }
@@ -224,7 +225,7 @@ fn spin(time: Duration) {
     }
 }
 
-/// The program in the foreground of a terminal: it starts others.
+/// The program in the foreground of a terminal. It starts other programs.
 fn loops() {
     loop {
         let status = this_program(&["done"]).status().unwrap();
@@ -232,9 +233,9 @@ fn loops() {
     }
 }
 
-/// The leader of a session with a terminal: it types Ctrl-Z, which stops the foreground, and expects to be told of it.
+/// The leader of a session with a terminal. It types Ctrl-Z, which stops the foreground, and expects to get each stop.
 fn shell() -> i32 {
-    // SAFETY: a new terminal, whose other side becomes the session's.
+    // SAFETY: the terminal is new, and its other side becomes the session's.
     let terminal = unsafe {
         let terminal = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY);
         if terminal == -1 || libc::grantpt(terminal) != 0 || libc::unlockpt(terminal) != 0 {
@@ -243,7 +244,7 @@ fn shell() -> i32 {
         terminal
     };
     let mut name = [0; 64];
-    // SAFETY: a place for the name, and that name.
+    // SAFETY: `name` has room for the name, and is a C string afterwards.
     let line = unsafe {
         common::ok(libc::ptsname_r(terminal, name.as_mut_ptr(), name.len()));
         libc::open(name.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC)
@@ -252,16 +253,16 @@ fn shell() -> i32 {
     let mut job =
         this_program(&["loops"]).process_group(0).parent_death_signal(libc::SIGKILL).spawn().unwrap();
     let pid = job.id() as libc::pid_t;
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     common::ok(unsafe { libc::tcsetpgrp(line, pid) });
     for round in rounds(100) {
         spin(Duration::from_micros(37 * (round as u64 % 40)));
-        // SAFETY: a byte.
+        // SAFETY: the buffer has one byte.
         assert_eq!(unsafe { libc::write(terminal, [0x1a_u8].as_ptr().cast(), 1) }, 1);
-        // whichever way it stops, and however it may begin again
+        // The stop must arrive however the program stops and continues.
         let Some(status) = told(pid, libc::WUNTRACED) else { return 4 };
         assert_eq!(status.stopped_signal(), Some(libc::SIGTSTP), "round {round}: {status}");
-        // SAFETY: a process group of ours.
+        // SAFETY: the process group is ours.
         common::ok(unsafe { libc::kill(-pid, libc::SIGCONT) });
         let Some(status) = told(pid, libc::WCONTINUED) else { return 5 };
         assert!(status.continued(), "round {round}: {status}");
@@ -271,12 +272,12 @@ fn shell() -> i32 {
     DONE
 }
 
-/// What waitpid(2) says within the limit.
+/// Returns the status that waitpid(2) gives within the limit.
 fn told(pid: libc::pid_t, what: c_int) -> Option<ExitStatus> {
     let end = Instant::now() + common::limit();
     let mut status = 0;
     while Instant::now() < end {
-        // SAFETY: a place for the status.
+        // SAFETY: `status` has room for the status.
         match unsafe { libc::waitpid(pid, &mut status, what | libc::WNOHANG) } {
             0 => thread::sleep(Duration::from_micros(50)),
             told => {
@@ -304,13 +305,13 @@ extern "C" fn handle(_: c_int) {
     HANDLED.store(true, Ordering::SeqCst);
 }
 
-/// While a program's file cannot be opened (here by a lease, as with a server that does not answer), its caller handles
-/// signals, and other threads' set*id does not wait for it.
+/// A lease keeps the program's file from being opened, like a server that does not answer. Meanwhile the caller handles
+/// signals, and set*id in other threads does not wait for it.
 fn a_slow_file_system_holds_up_nobody_else() {
     let folder = Folder::new("slow");
     let program = folder.program("slow");
     let file = File::open(&program).unwrap();
-    // SAFETY: a handler that says that it has run, no handler, and a lease on a file of ours.
+    // SAFETY: the handler only notes that it has run, and the lease is on a file of ours.
     let leased = unsafe {
         libc::signal(libc::SIGUSR1, handle as *const () as libc::sighandler_t);
         libc::signal(libc::SIGIO, libc::SIG_IGN);
@@ -321,7 +322,7 @@ fn a_slow_file_system_holds_up_nobody_else() {
     }
     let (tell, told) = std::sync::mpsc::channel();
     let caller = thread::spawn(move || {
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         tell.send(unsafe { libc::pthread_self() } as usize).unwrap();
         Command::new(program).status()
     });
@@ -333,16 +334,18 @@ fn a_slow_file_system_holds_up_nobody_else() {
             thread::sleep(Duration::from_millis(1));
         }
     };
-    // SAFETY: a descriptor of ours. The lease is another one while somebody waits for its end.
+    // The lease has another type while somebody waits for its end.
+    // SAFETY: the descriptor is ours.
     let lease = || unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) };
     within("nobody has opened the program", &|| lease() != libc::F_WRLCK);
     // SAFETY: the thread has not been joined.
     common::ok(unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGUSR1) });
     within("the caller handles no signal", &|| HANDLED.load(Ordering::SeqCst));
-    // SAFETY: no pointers. It waits until each thread has handled a signal.
+    // This waits until each thread has handled a signal.
+    // SAFETY: the call takes no pointers.
     common::ok(unsafe { libc::setuid(libc::getuid()) });
     assert!(!caller.is_finished(), "it has been held up");
-    // SAFETY: the lease's end.
+    // SAFETY: the descriptor is ours.
     common::ok(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) });
     match caller.join().unwrap() {
         Ok(status) => assert_eq!(status.code(), Some(DONE), "{status}"),

@@ -1,5 +1,5 @@
-//! What shows only in a program that has had no thread yet. libtest makes one for each test, so this is a program without
-//! it, which counts as libtest does.
+//! Tests of behaviour that shows only in a program that has had no thread yet. libtest makes a thread for each test, so
+//! this program does without it, and counts in the same way.
 
 use clone_trampoline::{Builder, SafeFlags, Stage, call};
 use std::os::unix::process::ExitStatusExt;
@@ -8,27 +8,28 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// glibc installs its handler for set*id with the first thread of a program, and remembers in memory that it is there. That
-/// thread may be made in a child with a table of handlers of its own.
+/// glibc installs its handler for set*id with the first thread of a program, and remembers this in memory. That thread
+/// may be made in a child with its own table of handlers.
 fn set_id_works_after_a_thread_in_a_private_table(flags: SafeFlags) {
     let made = Builder::new().flags(flags).share_sighand(false).call(|| thread::spawn(|| ()).join().is_ok());
     if let Err(error) = made {
-        // an emulator, or a kernel before 5.5
+        // This is an emulator, or a kernel before Linux 5.5.
         assert!(matches!(error.stage(), Stage::SharedMemory | Stage::Clone3), "{error}");
         return;
     }
     let (ended, end) = channel::<()>();
     let other = thread::spawn(move || _ = end.recv());
-    // SAFETY: no pointers. Its signal would kill the program.
+    // Without the handler, libc's signal would kill the program.
+    // SAFETY: the call takes no pointers.
     assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
     drop(ended);
     other.join().unwrap();
 }
 
-/// No signal waits for the end of a call, as nobody else is there to take it.
+/// No signal may wait for the end of a call, because no other thread is there to take it.
 fn a_signal_ends_the_program_during_a_call() {
     _ = call(|| {
-        // SAFETY: the parent of this child, which is this program.
+        // SAFETY: the parent of this child is this program.
         unsafe { libc::kill(libc::getppid(), libc::SIGTERM) };
         thread::sleep(Duration::from_secs(60));
     });
@@ -40,7 +41,7 @@ fn main() {
         Some("private") => set_id_works_after_a_thread_in_a_private_table(SafeFlags::empty()),
         Some("cleared") => set_id_works_after_a_thread_in_a_private_table(SafeFlags::CLEAR_SIGHAND),
         Some("signal") => return a_signal_ends_the_program_during_a_call(),
-        // as libtest is asked
+        // libtest takes the same arguments.
         _ => {
             let shares = call(|| ()).is_ok();
             for case in cases {

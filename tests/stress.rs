@@ -1,7 +1,9 @@
-//! Many calls from many threads, with random flags, signals and set*id all the time: nothing is left behind.
+//! Makes many calls from many threads, with random flags, and with signals and set*id all the time. Nothing may be left
+//! behind.
 //!
-//! `cargo test --release --test stress -- --ignored`, on a real machine, takes about a minute. STRESS_CALLS is how many
-//! children each of the four threads makes, one in four of them by `spawn`: 340,000 are a million calls.
+//! `cargo test --release --test stress -- --ignored` takes about a minute on a real machine. STRESS_CALLS is the number
+//! of children that each of the four threads makes. One in four of them is made by `spawn`. With 340,000 there are a
+//! million calls.
 
 mod common;
 
@@ -24,7 +26,7 @@ extern "C" fn count(_: i32) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// SIGALRM every 100 us, as long as it lives.
+/// Sends SIGALRM every 100 us as long as it lives.
 struct Alarm(libc::timer_t);
 
 impl Alarm {
@@ -32,7 +34,7 @@ impl Alarm {
         let interval = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
         let times = libc::itimerspec { it_interval: interval, it_value: interval };
         let mut timer = ptr::null_mut();
-        // SAFETY: a handler that counts, and a timer.
+        // SAFETY: the handler only counts, and the timer is new.
         unsafe {
             libc::signal(libc::SIGALRM, count as *const () as libc::sighandler_t);
             assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, ptr::null_mut(), &mut timer), 0);
@@ -44,12 +46,12 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // SAFETY: our own timer.
+        // SAFETY: the timer is our own.
         unsafe { assert_eq!(libc::timer_delete(self.0), 0) };
     }
 }
 
-/// File descriptors, threads, mappings.
+/// Returns the numbers of file descriptors, threads and mappings.
 fn held() -> [usize; 3] {
     ["/proc/self/fd", "/proc/self/task"]
         .map(|path| fs::read_dir(path).unwrap().count())
@@ -60,7 +62,7 @@ fn held() -> [usize; 3] {
         .unwrap()
 }
 
-/// Memory in use, in KiB.
+/// Returns the memory in use, in KiB.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -81,7 +83,7 @@ fn one(random: u64, may_make_namespaces: bool) -> u64 {
     }
     let flags = SafeFlags::try_from(CloneFlags::from_bits_retain(bits)).unwrap();
     let builder = Builder::new().flags(flags).share_sighand(random & 3 != 0);
-    // Allocates inside, frees outside.
+    // This allocates memory inside and frees it outside.
     let work = move || {
         (0..random % 20).map(|n| vec![n as u8; 1 + (random >> n) as usize % 3000]).collect::<Vec<_>>()
     };
@@ -104,14 +106,14 @@ fn nothing_is_left_behind() {
     let before = held();
     let alarm = Alarm::new();
     let over = AtomicBool::new(false);
-    // after a tenth, when each thread has an arena of malloc's and its stacks
+    // The measure begins after a tenth of the calls. By then each thread has its arena of malloc's and its stacks.
     let warm = AtomicUsize::new(0);
     let sum: u64 = thread::scope(|scope| {
         let (over, warm) = (&over, &warm);
         let ids = scope.spawn(move || {
             let mut changes = 0_u64;
             while !over.load(Ordering::Relaxed) {
-                // SAFETY: no pointers.
+                // SAFETY: the call takes no pointers.
                 assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
                 changes += 1;
                 thread::sleep(std::time::Duration::from_micros(200));
@@ -149,15 +151,15 @@ fn nothing_is_left_behind() {
     assert!(end < warm + warm / 4 + 1024, "memory: {warm} KiB, then {end}");
     assert!(sum > 0 && SIGNALS.load(Ordering::Relaxed) > 1000);
 
-    // No child, not even a zombie.
+    // No child is left, not even a zombie.
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: a place for the answer.
+    // SAFETY: the call gets room for the answer.
     let result = unsafe {
         libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::__WALL)
     };
     assert_eq!((result, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ECHILD)));
     let after = held();
     assert_eq!(before[..2], after[..2], "file descriptors, threads");
-    // malloc's arenas and cached thread stacks, at most a few per thread.
+    // malloc's arenas and cached thread stacks may stay, at most a few per thread.
     assert!(after[2] < before[2] + 60, "mappings: {before:?}, {after:?}");
 }

@@ -1,4 +1,4 @@
-/* Linus Torvalds's clone.c of 1996, on the trampoline: a child that shares its mother's memory and file table.
+/* Linus Torvalds's clone.c of 1996, on the trampoline. The child shares its mother's memory and file table.
  *
  *   cc start_thread.c $(pkg-config --cflags --libs clone_trampoline)
  */
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What both see: the child changes it, the mother reads it. */
+/* The child changes this variable, and the mother reads it. */
 static volatile int show_same_vm;
 
 static void die(const char *step, int error)
@@ -26,7 +26,7 @@ static void die(const char *step, int error)
 	exit(1);
 }
 
-/* A line of the child's, which has its mother's thread pointer: stdio's locks and errno are hers. */
+/* Prints a line without stdio and errno: the child has its mother's thread pointer, so they are hers. */
 static void say(const char *before, int number, const char *after)
 {
 	char digits[12], *first = digits + sizeof digits;
@@ -54,7 +54,7 @@ static int cloned_process_starts_here(void *data)
 	return close(fd);
 }
 
-/* A stack above a guard page. */
+/* Makes a stack above a guard page. */
 static char *new_stack(size_t size)
 {
 	char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

@@ -1,4 +1,4 @@
-//! What the ways to start a task have in common.
+//! The request that all ways to start a closure have in common.
 
 use crate::raw::CloneArgs;
 use crate::start::call_for;
@@ -15,19 +15,18 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// | [`spawn`](Self::spawn) | shared | beside the caller | the same, by [`join`](crate::JoinHandle::join) |
 /// | [`fork`](Self::fork) | copied | beside the caller | an exit status |
 ///
-/// By default a child that shares memory shares what a thread does: root and working directory
-/// (`FS`), file descriptors (`FILES`), signal handlers (`SIGHAND`) and semaphore undo operations
-/// (`SYSVSEM`). Namespaces that exclude one of these make that one private: `NEWNS`, `EMPTY_MNTNS` and
-/// `NEWUSER` drop `FS`, `NEWIPC` drops `SYSVSEM`, `CLEAR_SIGHAND` drops `SIGHAND`. File descriptors are
-/// always shared, so that one that is opened inside can be returned. What is asked for by name is
-/// never dropped: if it cannot be had, that is an [`Error`]. By default a child of `fork` shares
-/// nothing.
+/// By default a child that shares memory also shares what a thread shares: root and working directory (`FS`), file
+/// descriptors (`FILES`), signal handlers (`SIGHAND`) and semaphore undo operations (`SYSVSEM`). If a flag excludes one
+/// of these, the child gets its own: `NEWNS`, `EMPTY_MNTNS` and `NEWUSER` drop `FS`, `NEWIPC` drops `SYSVSEM`, and
+/// `CLEAR_SIGHAND` drops `SIGHAND`. File descriptors are always shared, so a descriptor that is opened inside can be
+/// returned. A request by name is never dropped: if the child cannot have it, that is an [`Error`]. By default a child
+/// of `fork` shares nothing.
 ///
 /// ```
 /// use clone_trampoline::{Builder, SafeFlags};
 ///
 /// # if !clone_trampoline::call(|| ()).is_ok() { return }
-/// // The closure borrows, returns by value, and what it does to its own working directory stays inside.
+/// // The closure borrows, returns by value, and changes only its own working directory.
 /// let before = std::env::current_dir().unwrap();
 /// let inside = Builder::new().share_fs(false).call(|| {
 ///     std::env::set_current_dir("/").unwrap();
@@ -36,10 +35,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// assert_eq!(inside.unwrap().to_str(), Some("/"));
 /// assert_eq!(std::env::current_dir().unwrap(), before);
 /// ```
+///
+#[doc = include_str!("../../docs/LIMITS.md")]
 #[derive(Clone, Debug)]
 pub struct Builder<'fd> {
     asked: SafeFlags,
-    /// What is not to be shared, of the things that are by default.
+    /// The things that are shared by default but not by this builder.
     private: SafeFlags,
     cgroup: Option<BorrowedFd<'fd>>,
     pub(crate) maps: IdMaps,
@@ -56,7 +57,7 @@ impl Default for Builder<'_> {
 }
 
 impl<'fd> Builder<'fd> {
-    /// The defaults.
+    /// Makes a builder with the defaults.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -73,8 +74,8 @@ impl<'fd> Builder<'fd> {
 
     /// Asks for these flags, in addition to those asked for before.
     ///
-    /// Namespaces other than `NEWUSER` need `CAP_SYS_ADMIN`, which the child has if `NEWUSER` is among
-    /// them. See namespaces(7).
+    /// Namespaces other than that of `NEWUSER` need `CAP_SYS_ADMIN`. The child has it if `NEWUSER` is among the flags.
+    /// See namespaces(7).
     ///
     /// ```
     /// use clone_trampoline::{Builder, SafeFlags};
@@ -91,24 +92,25 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// Whether `call` and `spawn` share root, working directory and umask: true unless a flag excludes
-    /// it. A closure that moves into another mount namespace by setns(2) needs them private.
+    /// Sets whether `call` and `spawn` share root, working directory and umask. They do so unless a flag excludes it. A
+    /// closure that enters another mount namespace by setns(2) needs its own.
     #[must_use]
     pub fn share_fs(self, share: bool) -> Self {
         self.share(SafeFlags::FS, share)
     }
 
-    /// Whether `call` and `spawn` share the table of signal handlers: true unless `CLEAR_SIGHAND` is
-    /// asked for.
+    /// Sets whether `call` and `spawn` share the table of signal handlers. They do so unless `CLEAR_SIGHAND` is asked
+    /// for.
     ///
-    /// With a table of its own, what a library installs inside is gone outside, while the library remembers it (signal-hook
-    /// and tokio do). And a signal to the process group that has no handler inside kills the child, and with it the program.
+    /// If the child has its own table, a handler that a library installs inside is missing outside, but the library
+    /// remembers it (signal-hook and tokio do). A signal to the process group kills the child, and so the program, if
+    /// the child has no handler for it.
     ///
     /// ```
     /// use clone_trampoline::Builder;
     ///
     /// let apart = Builder::new().share_fs(false).share_sighand(false).share_sysvsem(false);
-    /// // What the closure does to its directory, signals and semaphores stays inside.
+    /// // The closure changes only its own directory, signals and semaphores.
     /// # _ = unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) };
     /// _ = apart.call(|| unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) });
     /// assert_eq!(unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) }, libc::SIG_DFL);
@@ -118,8 +120,8 @@ impl<'fd> Builder<'fd> {
         self.share(SafeFlags::SIGHAND, share)
     }
 
-    /// Whether `call` and `spawn` share the undo operations of System V semaphores: true unless
-    /// `NEWIPC` is asked for. If not, an operation with `SEM_UNDO` is undone when the closure returns.
+    /// Sets whether `call` and `spawn` share the undo operations of System V semaphores. They do so unless `NEWIPC` is
+    /// asked for. If they do not, an operation with `SEM_UNDO` is undone when the closure returns.
     #[must_use]
     pub fn share_sysvsem(self, share: bool) -> Self {
         self.share(SafeFlags::SYSVSEM, share)
@@ -135,13 +137,13 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// Adds a line to the uid_map of the namespace of `NEWUSER`: the `count` uids from `outside` on are
-    /// those from `inside` on. Without a line all uids are 65534 inside.
+    /// Adds a line to the uid_map of the namespace of `NEWUSER`: the `count` uids from `inside` on stand for the
+    /// caller's uids from `outside` on. Without a line all uids are 65534 inside.
     ///
-    /// The child writes a map of the caller's effective uid alone. Others are written by a thread of the
-    /// parent, while the child waits. They take `CAP_SETUID` in the caller's namespace, or newuidmap(1)
-    /// with a line for the caller in `/etc/subuid`. `fork` takes no maps: its child, or its parent, can
-    /// write them itself. See user_namespaces(7).
+    /// The child itself writes a map that has only the caller's effective uid. A thread of the parent writes other maps
+    /// while the child waits. They need `CAP_SETUID` in the caller's namespace, or newuidmap(1) with a line for the
+    /// caller in `/etc/subuid`. `fork` takes no maps, because its child or its parent can write them. See
+    /// user_namespaces(7).
     ///
     /// ```
     /// use clone_trampoline::{Builder, SafeFlags};
@@ -159,18 +161,18 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// Adds a line to the gid_map, as [`uid_map`](Self::uid_map) to that of uids. Where the child writes
-    /// it, setgroups(2) is denied in the namespace.
+    /// Adds a line to the gid_map, as [`uid_map`](Self::uid_map) does for uids. If the child writes the map,
+    /// setgroups(2) is denied in the namespace.
     #[must_use]
     pub fn gid_map(mut self, inside: u32, outside: u32, count: u32) -> Self {
         self.maps.add_gids(inside, outside, count);
         self
     }
 
-    /// The cgroup that the child is born in: a directory of a cgroup v2 file system (Linux 5.7).
+    /// Sets the cgroup that the child is born in: a directory of a cgroup v2 file system (Linux 5.7).
     ///
-    /// Memory that the child of `call` or `spawn` uses is charged to the program's cgroup all the same, as it is the program's
-    /// memory. CPU time, tasks and I/O are the child's.
+    /// Memory that the child of `call` or `spawn` uses is still charged to the program's cgroup, because it is the
+    /// program's memory. CPU time, tasks and I/O are charged to the child's cgroup.
     ///
     /// ```no_run
     /// use clone_trampoline::Builder;
@@ -186,7 +188,7 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// No pidfd for the handle of `spawn` and `fork`. It needs Linux 5.2, and one file descriptor.
+    /// Makes no pidfd for the handle of `spawn` and `fork`. A pidfd needs Linux 5.2, and one file descriptor.
     ///
     /// ```
     /// use clone_trampoline::Builder;
@@ -203,36 +205,36 @@ impl<'fd> Builder<'fd> {
         self
     }
 
-    /// The name of the thread that a spawned closure is, as [`std::thread::Builder::name`].
+    /// Names the thread of a spawned closure, as [`std::thread::Builder::name`] does.
     #[must_use]
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// The size in bytes of the stack of a spawned closure, 64 KiB at least: 2 MiB by default. `call`
-    /// uses its caller's, and `fork` a copy of it. The program's thread-local variables are taken from
-    /// it, as from the stack of a thread of std.
+    /// Sets the size of a spawned closure's stack in bytes. It is 2 MiB by default, and at least 64 KiB. `call` uses
+    /// the caller's stack, and `fork` a copy of it. The program's thread-local variables take room in this stack, as in
+    /// that of a std thread.
     #[must_use]
     pub fn stack_size(mut self, size: usize) -> Self {
         self.stack_size = size;
         self
     }
 
-    /// Lets `call` and `spawn` start a closure in another pid namespace: that of `NEWPID`, or the one
-    /// that the caller is about to enter because it called unshare(2) or setns(2) with one.
+    /// Lets `call` and `spawn` start a closure in another pid namespace. That is the namespace of `NEWPID`, or one that
+    /// the caller has set for its children by unshare(2) or setns(2).
     ///
-    /// Signal handlers are then private: when the init of a pid namespace ends, the kernel sets `SIGCHLD`
-    /// to ignored in its table of them.
+    /// The child then has its own signal handlers. When the init of a pid namespace ends, the kernel sets `SIGCHLD` to
+    /// ignored in its table of handlers.
     ///
-    /// If the parent is killed, or executes another program, in the first microseconds of such a
-    /// child's life, the child is not killed with it.
+    /// If the parent is killed or executes another program in the first microseconds of such a child's life, the child
+    /// is not killed with it.
     ///
     /// # Safety
     ///
-    /// The closure, and everything it calls, creates no thread. The kernel tells a thread of the child
-    /// and one of the parent the same tid, and locks that know their owner by it (the recursive mutex
-    /// of the dynamic linker, those of stdio in musl) are then given to both.
+    /// The closure, and everything it calls, creates no thread. The kernel can give a thread of the child the same tid
+    /// as a thread of the parent. A lock that knows its owner by the tid (the recursive mutex of the dynamic linker,
+    /// and those of stdio in musl) would then let both threads in.
     ///
     /// ```
     /// use clone_trampoline::{Builder, SafeFlags};
@@ -245,13 +247,13 @@ impl<'fd> Builder<'fd> {
     /// }
     /// ```
     #[must_use]
-    #[allow(unsafe_code, reason = "a promise of the caller's")]
+    #[allow(unsafe_code, reason = "the caller makes a promise")]
     pub unsafe fn allow_pid_namespace(mut self) -> Self {
         self.allow_pid_namespace = true;
         self
     }
 
-    /// The arguments for a child in the parent's memory.
+    /// Returns the arguments for a child in the parent's memory.
     pub(crate) fn sharing_memory(&self) -> Result<CloneArgs, Error> {
         let asked = CloneFlags::from(self.asked);
         let mut defaults = CloneFlags::FS | CloneFlags::SIGHAND | CloneFlags::SYSVSEM;
@@ -265,28 +267,30 @@ impl<'fd> Builder<'fd> {
         if asked.contains(CloneFlags::CLEAR_SIGHAND) {
             defaults.remove(CloneFlags::SIGHAND);
         }
-        // The end of a pid namespace's init ignores SIGCHLD in its table of handlers.
+        // When the init of a pid namespace ends, the kernel sets SIGCHLD to ignored in its table of handlers.
         if self.allow_pid_namespace {
             if asked.contains(CloneFlags::SIGHAND) {
-                return Err(refuse("SIGHAND cannot be shared with what may be the init of a pid namespace"));
+                return Err(refuse(
+                    "SIGHAND cannot be shared with a child that may be the init of a pid namespace",
+                ));
             }
             defaults.remove(CloneFlags::SIGHAND);
         }
-        // S2: the file descriptors are the same inside and outside.
+        // S2: the file descriptors must be the same inside and outside.
         let flags = asked | defaults | CloneFlags::VM | CloneFlags::FILES;
-        // S3, for the namespace that is asked for.
+        // S3, for the namespace that the flags ask for.
         let allowed = if self.allow_pid_namespace { CloneFlags::NEWPID } else { CloneFlags::empty() };
         if let Some(conflict) = Conflict::of_shared_libc(flags - allowed) {
             return Err(refuse(conflict.message()));
         }
-        // S5: no exit signal, so that nobody else waits for the child.
+        // S5: there is no exit signal, so nobody else waits for the child.
         self.args(flags, 0)
     }
 
-    /// The arguments for a child in a copy of the memory.
+    /// Returns the arguments for a child in a copy of the memory.
     pub(crate) fn copying_memory(&self) -> Result<CloneArgs, Error> {
         if !self.maps.is_empty() {
-            return Err(refuse("the maps of a forked child are its own, or its parent's, to write"));
+            return Err(refuse("fork takes no maps of ids: the child or its parent can write them"));
         }
         self.args(self.asked.into(), libc::SIGCHLD)
     }

@@ -1,4 +1,4 @@
-//! `call`: a closure in a child that has the caller's memory, while the caller sleeps.
+//! `call` runs a closure in a child that has the caller's memory, while the caller sleeps.
 
 #![allow(unsafe_code)]
 
@@ -14,29 +14,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 impl Builder<'_> {
-    /// Runs `f` in a child process that shares the caller's memory and has namespaces, cgroup and the
-    /// like of its own, and returns what `f` returns.
+    /// Runs `f` in a child process and returns its value. The child shares the caller's memory, and can have its own
+    /// namespaces, cgroup and the like.
     ///
-    /// Like a plain function call: `f` may borrow, its value comes back as it is, its panic goes on in
-    /// the caller, it runs on the caller's stack and as the caller's thread, with its thread-locals
-    /// and its locks. Nothing is allocated, unless there are maps of ids. The caller's thread sleeps until
-    /// the child is gone, and threads that `f` started in it are, too; other threads run on.
+    /// This is like a plain function call. `f` may borrow, its value comes back as it is, and its panic goes on in the
+    /// caller. `f` runs on the caller's stack and as the caller's thread, with its thread-locals and its locks. Nothing
+    /// is allocated, unless there are maps of ids. The caller's thread sleeps until the child and all threads that `f`
+    /// has started in it are gone. Other threads run on.
     ///
     /// # Ends
     ///
-    /// If `f` neither returns nor panics, the program ends as it does when a thread does the same: with
-    /// the status that the child exited with. If the child is killed, executes another program, or has its
-    /// status taken by somebody else, the program ends by `SIGABRT` after a line on stderr.
+    /// If `f` neither returns nor panics, the program ends as if one of its threads had done the same. If the child
+    /// exits, the program ends with that status. If the child is killed or executes another program, or if other code
+    /// takes its status, the program writes a line to stderr and ends by `SIGABRT`.
     ///
     /// # Errors
     ///
-    /// The closure has not run: flags that exclude each other (stage [`Flags`](crate::Stage::Flags)),
-    /// an emulator that copies the memory, a caller that is about to enter another pid namespace, or
-    /// the kernel's refusal, with the errno of clone(2).
+    /// If there is an error, the closure has not run. The flags may exclude each other (stage
+    /// [`Flags`](crate::Stage::Flags)), an emulator may copy the memory, or the caller's children may be about to enter
+    /// another pid namespace. Or the kernel refuses the start, with the errno of clone(2).
     ///
     /// # Panics
     ///
-    /// With the panic of `f`; where panics abort, that is the program's end.
+    /// If `f` panics, its panic goes on in the caller. If panics abort, they end the program.
     ///
     /// ```
     /// use clone_trampoline::Builder;
@@ -56,7 +56,8 @@ impl Builder<'_> {
     {
         let mut args = self.sharing_memory()?;
         if !self.allow_pid_namespace {
-            // S3, before there is a child whose end would ignore SIGCHLD.
+            // S3. Check this before there is a child. If the child is the init of a pid namespace, its end makes
+            // SIGCHLD ignored.
             if pending::pid_namespace() == Some(true) {
                 return Err(pid_namespace());
             }
@@ -66,21 +67,21 @@ impl Builder<'_> {
         }
         let mut task = Task::new(|_| f(), self.maps.clone(), self.allow_pid_namespace, false);
         let stack = if is_alone() {
-            // There is no other thread that could take the signals which waiting otherwise blocks, and none that set*id
-            // would make wait.
+            // No other thread could take the signals that this thread blocks when it waits without VFORK. And no other
+            // thread can call set*id, which would have to wait for a thread that sleeps in VFORK.
             args.flags |= CloneFlags::VFORK.bits();
             Stack::InArgs
         } else {
             Stack::BelowCaller
         };
-        // SAFETY: the flags of `sharing_memory`, with VFORK or a stack of this thread's own.
+        // SAFETY: these are the flags of `sharing_memory`, with VFORK or with a part of this thread's stack.
         let result = unsafe { task.run(&args, stack, |_| ()) }?;
         Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
     }
 }
 
-/// glibc installs the handlers of its own signals with the first thread of the program, and remembers it in memory. A
-/// child with a table of handlers of its own must not be the one that makes this thread.
+/// glibc installs the handlers of its own signals with the first thread of the program, and remembers that in memory. A
+/// child with its own table of handlers must not be the one that makes this thread.
 fn install_libcs_handlers() -> Result<(), Error> {
     static INSTALLED: AtomicBool = AtomicBool::new(!cfg!(target_env = "gnu"));
     if !INSTALLED.load(Ordering::Relaxed) {
@@ -89,20 +90,20 @@ fn install_libcs_handlers() -> Result<(), Error> {
                 _ = thread.join();
                 INSTALLED.store(true, Ordering::Relaxed);
             }
-            // a limit that may be gone in a moment
+            // The cause is a limit, which may be gone in a moment.
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Err(no_thread(&error)),
-            // Where a filter refuses it here, the child cannot make one either.
+            // If a filter refuses the thread here, the child cannot make one either.
             Err(_) => {}
         }
     }
     Ok(())
 }
 
-/// [`Builder::call`] with the defaults.
+/// Runs `f` as [`Builder::call`] does, with the defaults.
 ///
 /// # Errors
 ///
-/// As [`Builder::call`].
+/// The errors are those of [`Builder::call`].
 ///
 /// ```
 /// let mut variable = 10;

@@ -1,4 +1,4 @@
-//! `fork`: a closure in a child that has a copy of the caller's memory, beside the caller.
+//! `fork` runs a closure in a child that has a copy of the caller's memory, beside the caller.
 
 #![allow(unsafe_code)]
 
@@ -12,32 +12,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 impl Builder<'_> {
-    /// Runs `f` in a child process that has a copy of the caller's memory, beside the caller, and ends
-    /// it with what `f` returns, of which the kernel keeps eight bits.
+    /// Runs `f` beside the caller, in a child process that has a copy of the caller's memory. The value of `f` is the
+    /// child's exit status, and the kernel keeps eight bits of it.
     ///
-    /// A panic of `f` ends the child with 101, after the panic hook. No atexit handler runs in it. It
-    /// sends `SIGCHLD` when it ends, and has to be waited for. When its handle is dropped, it goes on.
+    /// If `f` panics, the panic hook runs, and the child ends with 101. No atexit handler runs in the child. The child
+    /// sends `SIGCHLD` when it ends, and has to be waited for. If its handle is dropped, it runs on.
     ///
-    /// Without flags and cgroup this is fork(3) of libc, which makes libc's own locks usable in the
-    /// child and runs the handlers of pthread_atfork(3). Otherwise it is clone(2) or clone3(2), which
-    /// do neither; then glibc's cache of the thread's tid is put right (if the kernel has
-    /// `CONFIG_CHECKPOINT_RESTORE`), and musl's is not: there gettid(2) of libc, raise(3) and recursive
-    /// locks in the child take it for its parent.
+    /// Without flags and a cgroup this is fork(3) of libc. It makes libc's own locks usable in the child and runs the
+    /// handlers of pthread_atfork(3). Otherwise it is clone(2) or clone3(2), which do neither. Then the crate corrects
+    /// glibc's cache of the thread's tid (if the kernel has `CONFIG_CHECKPOINT_RESTORE`). It cannot correct that of
+    /// musl, so in the child gettid(2) of libc, raise(3) and recursive locks use the tid of the parent's thread.
     ///
     /// # Errors
     ///
-    /// Those of fork(2), clone(2) or clone3(2), and flags that exclude each other. Stage
-    /// [`Pidfd`](Stage::Pidfd), after fork(3): there is no pidfd (Linux 5.3), or no file descriptor
-    /// for one; then `f` may have begun, and the child has been killed.
+    /// The errors are those of fork(2), clone(2) or clone3(2), and an error if flags exclude each other. After fork(3)
+    /// there can be stage [`Pidfd`](Stage::Pidfd): the kernel has no pidfd (it needs Linux 5.3), or there is no file
+    /// descriptor left. In that case `f` may have begun, and the child has been killed.
     ///
     /// # Safety
     ///
-    /// The child has one thread, the copy of this one. If the program has other threads, `f` must not
-    /// wait for anything that one of them may have held at that moment: a lock stays locked for ever, and
-    /// the data it guards may be half changed. With flags or a cgroup that includes the locks of
-    /// malloc and stdio, so that `f` then does only what signal-safety(7) allows, and does not panic. `f`
-    /// must bear that everything which the caller owns exists twice: a file descriptor, a
-    /// temporary file that a destructor deletes, a random generator's state.
+    /// The child has one thread, which is the copy of this one. If the program has other threads, `f` must not wait for
+    /// anything that one of them may have held at that moment. A lock stays locked for ever, and the data that it
+    /// guards may be half changed. With flags or a cgroup, this includes the locks of malloc and stdio. Then `f` does
+    /// only what signal-safety(7) allows, and does not panic. Everything that the caller owns exists twice, and `f`
+    /// must allow for that: file descriptors, a temporary file that a destructor deletes, the state of a random
+    /// generator.
     ///
     /// ```
     /// use clone_trampoline::Builder;
@@ -59,7 +58,7 @@ impl Builder<'_> {
         let mut f = Some(f);
         let f = ptr::from_mut(&mut f).cast();
         if args.flags == 0 {
-            // SAFETY: libc's fork; the closure is the caller's promise.
+            // SAFETY: this is libc's fork. The caller guarantees that the closure may run in its child.
             return match unsafe { libc::fork() } {
                 -1 => {
                     let error = io::Error::last_os_error();
@@ -67,7 +66,7 @@ impl Builder<'_> {
                     Err(Error::from_io(Stage::Fork, &error).with_hint(hint))
                 }
                 0 => {
-                    // SAFETY: the copy of the option above.
+                    // SAFETY: `f` points to the child's copy of the option above.
                     unsafe { live::<F>(f) };
                     unreachable!("the child has ended")
                 }
@@ -83,29 +82,29 @@ impl Builder<'_> {
             args.flags |= CloneFlags::CHILD_SETTID.bits();
             args.child_tid = word.expose_provenance() as u64;
         }
-        // SAFETY: the child runs on a copy of this stack, with a copy of the closure; the word of
-        // CHILD_SETTID is libc's in the child's own memory; the rest is the caller's promise.
+        // SAFETY: the child runs on a copy of this stack, with a copy of the closure. CHILD_SETTID writes to a word of
+        // libc's in the child's own memory. The caller guarantees the rest.
         let pid = unsafe { start(&args, Stack::InArgs, live::<F>, f) }?;
         if pidfd >= 0 {
-            // SAFETY: the kernel has opened it, and nobody else knows of it.
+            // SAFETY: the kernel has opened it, and no other code owns it.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
             return Ok(Child::new(pid, Some(pidfd)));
         }
-        // Not asked for, or not there before Linux 5.2.
+        // The pidfd was not asked for, or Linux is older than 5.2.
         with_pidfd(Child::new(pid, None), self.pidfd)
     }
 }
 
-/// Opens the pidfd of a child that was born without one.
+/// Opens the pidfd of a child that was born without one, if it is wanted.
 fn with_pidfd(mut child: Child, wanted: bool) -> Result<Child, Error> {
     if !wanted {
         return Ok(child);
     }
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
     if fd == -1 {
         let error = io::Error::last_os_error();
-        // With SIGCHLD ignored, or a thread that waits for any child, it may have come to its end and be gone.
+        // If SIGCHLD is ignored, or a thread waits for any child, the child may have ended and be gone.
         if child.is_there().is_err() {
             child.is_gone();
             return Ok(child);
@@ -114,24 +113,24 @@ fn with_pidfd(mut child: Child, wanted: bool) -> Result<Child, Error> {
         _ = child.wait();
         return Err(Error::from_io(Stage::Pidfd, &error));
     }
-    // SAFETY: a new file descriptor.
+    // SAFETY: this is a new file descriptor.
     child.set_pidfd(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
-    // If the child was gone before pidfd_open, this descriptor may be another process's.
+    // If the child was gone before pidfd_open, this descriptor may be that of another process.
     if child.is_there().is_err() {
         child.is_gone();
     }
     Ok(child)
 }
 
-/// [`Builder::fork`] with the defaults: fork(3), with a pidfd.
+/// Runs `f` as [`Builder::fork`] does, with the defaults: by fork(3), and with a pidfd.
 ///
 /// # Errors
 ///
-/// As [`Builder::fork`].
+/// The errors are those of [`Builder::fork`].
 ///
 /// # Safety
 ///
-/// As [`Builder::fork`].
+/// The conditions are those of [`Builder::fork`].
 ///
 /// ```
 /// // SAFETY: the closure takes no lock and owns nothing.
@@ -143,29 +142,30 @@ pub unsafe fn fork<F>(f: F) -> Result<Child, Error>
 where
     F: FnOnce() -> i32,
 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees this.
     unsafe { Builder::new().fork(f) }
 }
 
-/// The child's whole life: it does not return into the caller's frames, of which it has a copy.
+/// Runs as the child, from its first step to its end. It never returns into its copy of the caller's frames.
 unsafe extern "C" fn live<F: FnOnce() -> i32>(f: *mut c_void) -> c_int {
-    // SAFETY: `fork` passes its closure, of which this child has a copy of its own.
+    // SAFETY: `fork` passes its closure, and this child has its own copy of it.
     let f = unsafe { &mut *f.cast::<Option<F>>() }.take();
     let code = f.map_or(101, |f| catch_unwind(AssertUnwindSafe(f)).unwrap_or(101));
-    // SAFETY: ends this process, with all threads that the closure made, and without the atexit
-    // handlers, which are the parent's.
+    // SAFETY: the call ends this process, with all threads that the closure has made. The atexit handlers are the
+    // parent's, and do not run.
     unsafe { libc::_exit(code) }
 }
 
-/// Where glibc keeps the tid of the calling thread: the word that the kernel clears at its end. Not
-/// in musl, where that word is a lock.
+/// Returns the address at which glibc keeps the tid of the calling thread. The kernel clears that word when the thread
+/// ends. In musl the kernel's word is a lock, so there is no such address.
 fn cached_tid() -> Option<*mut c_int> {
     if !cfg!(target_env = "gnu") {
         return None;
     }
-    // A 64-bit kernel stores 64 bits for a 32-bit program, too: big-endian ones find it in the second word.
+    // A 64-bit kernel stores 64 bits even for a 32-bit program. A big-endian program finds the address in the second
+    // word.
     let mut word = [ptr::null_mut::<c_int>(); 2];
-    // SAFETY: a place for the pointer; the word lies in the TLS of this thread, or is null.
+    // SAFETY: `word` has room for the pointer. The pointer is into the TLS of this thread, or null.
     unsafe {
         libc::prctl(libc::PR_GET_TID_ADDRESS, word.as_mut_ptr());
         let tid = libc::syscall(libc::SYS_gettid) as c_int;

@@ -1,11 +1,11 @@
-//! Where a child in its parent's memory waits until a thread of the parent has written its maps of ids.
+//! Lets a child in its parent's memory wait until a thread of the parent has written its maps of ids.
 
 use crate::Error;
 use crate::start::id_map::{IdMaps, Process};
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Where a child waits until its parent has written its maps.
+/// The gate at which a child waits until its parent has written its maps.
 #[derive(Debug)]
 pub(crate) struct Gate {
     maps: IdMaps,
@@ -19,7 +19,7 @@ enum State {
     Waiting(Process),
     Writing,
     Written(Result<(), Error>),
-    /// There is no child, or no longer.
+    /// There is no child, or it is gone.
     Over,
 }
 
@@ -28,7 +28,7 @@ impl Gate {
         Self { maps, state: Mutex::new(State::NoChild), changed: Condvar::new() }
     }
 
-    /// In the child.
+    /// Waits until the maps are written. The child calls it.
     pub(crate) fn wait(&self) -> Result<(), Error> {
         self.set(State::Waiting(Process::own()?));
         match mem::replace(&mut *self.when(|state| matches!(state, State::Written(_))), State::Over) {
@@ -37,7 +37,7 @@ impl Gate {
         }
     }
 
-    /// In a thread of the parent.
+    /// Writes the maps if the child waits for them. A thread of the parent calls it.
     pub(crate) fn serve(&self) {
         let mut state = self.when(|state| matches!(state, State::Waiting(_) | State::Over));
         let State::Waiting(process) = mem::replace(&mut *state, State::Writing) else {
@@ -47,7 +47,7 @@ impl Gate {
         self.set(State::Written(self.maps.write_of(&process)));
     }
 
-    /// In the thread that started the child, when it is gone.
+    /// Ends [`serve`](Self::serve). The thread that has started the child calls it when the child is gone.
     pub(crate) fn close(&self) {
         self.set(State::Over);
     }

@@ -1,4 +1,5 @@
-//! The ways to start a closure: in the caller's memory ([`call`] and [`spawn`], by [`task`]), or in a copy of it ([`fork`]).
+//! The ways to start a closure: in the caller's memory ([`call`] and [`spawn`], both by [`task`]), or in a copy of it
+//! ([`fork`]).
 
 pub(crate) mod builder;
 pub(crate) mod call;

@@ -1,6 +1,6 @@
-//! `spawn`: a closure in a child that has the caller's memory, beside the caller.
+//! `spawn` runs a closure in a child that has the caller's memory, beside the caller.
 //!
-//! The child needs a TLS that nobody else uses. A thread lends it its own, and the lower part of its
+//! The child needs a TLS that nobody else uses. So a new thread lends the child its TLS and the lower part of its
 //! stack, and then waits for the child without touching either.
 
 #![allow(unsafe_code)]
@@ -20,19 +20,18 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, Scope};
 
 impl Builder<'_> {
-    /// Runs `f` in a child process that shares the caller's memory and has namespaces, cgroup and the
-    /// like of its own, beside the caller.
+    /// Runs `f` in a child process, beside the caller. The child shares the caller's memory, and can have its own
+    /// namespaces, cgroup and the like.
     ///
-    /// Like [`std::thread::spawn`], and with its conditions: `f` and its value are `Send` and own what
-    /// they use. `f` runs as a new thread, with thread-locals and a stack of its own. Its thread-locals are dropped when the
-    /// child is gone: in the parent's process and namespaces. When the handle
-    /// is dropped, the child goes on; when the program ends, the child is killed. There is no way to
-    /// kill the child alone, as there is none to kill a thread: see the ends of
-    /// [`call`](Self::call), which are the same here.
+    /// This is like [`std::thread::spawn`], and has the same conditions: `f` and its value are `Send` and own what they
+    /// use. `f` runs as a new thread, with its own thread-locals and stack. Its thread-locals are dropped when the
+    /// child is gone, in the parent's process and namespaces. If the handle is dropped, the child runs on. If the
+    /// program ends, the child is killed. Like a thread, the child cannot be killed alone. If `f` neither returns nor
+    /// panics, the program ends as with [`call`](Self::call).
     ///
     /// # Errors
     ///
-    /// Those of [`call`](Self::call); stage [`Thread`](Stage::Thread) if there can be no thread.
+    /// The errors are those of [`call`](Self::call), and stage [`Thread`](Stage::Thread) if there can be no thread.
     ///
     /// ```
     /// use clone_trampoline::Builder;
@@ -47,7 +46,7 @@ impl Builder<'_> {
     /// }
     /// ```
     ///
-    /// What std's threads do not take is not taken here:
+    /// Closures that std's threads refuse are refused here as well:
     ///
     /// ```compile_fail,E0277
     /// let not_send = std::rc::Rc::new(5);
@@ -68,12 +67,12 @@ impl Builder<'_> {
         Ok(JoinHandle { thread, child: news.hear()? })
     }
 
-    /// [`spawn`](Self::spawn) in a scope: `f` may borrow what outlives the scope, which does not end
-    /// before the child.
+    /// Runs `f` as [`spawn`](Self::spawn) does, but in a scope. `f` may borrow what outlives the scope, and the scope
+    /// does not end before the child.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// The errors are those of [`spawn`](Self::spawn).
     ///
     /// ```
     /// use clone_trampoline::Builder;
@@ -101,11 +100,11 @@ impl Builder<'_> {
     }
 
     fn thread(&self) -> Result<thread::Builder, Error> {
-        // musl's limit; std panics over what the libc refuses.
+        // This is musl's limit. std panics if libc refuses a size.
         if self.stack_size > usize::MAX / 4 - 2 * ROOM {
             return Err(Error::new(Stage::Thread, libc::EINVAL, "there can be no stack of this size"));
         }
-        // What the thread keeps, and as much for std's frames and the program's thread-locals.
+        // The thread keeps one ROOM. The other is for std's frames and the program's thread-locals.
         let builder = thread::Builder::new().stack_size(self.stack_size.max(ROOM) + 2 * ROOM);
         Ok(match &self.name {
             Some(name) => builder.name(name.clone()),
@@ -113,9 +112,9 @@ impl Builder<'_> {
         })
     }
 
-    /// What the waiting thread does, and where it tells of the child. If it tells of an error, it has
-    /// no value. The closure and the value are in boxes, so that its frames are small: the child has
-    /// the rest of its stack.
+    /// Returns the function of the waiting thread, and the receiver of its news of the child. If the news is an error,
+    /// the function returns None. The closure and its value are in boxes, to keep the thread's frames small, because
+    /// the child has the rest of the stack.
     fn supervisor<'f, F, T>(
         &self,
         f: F,
@@ -133,19 +132,20 @@ impl Builder<'_> {
         let supervisor = move || {
             let child_teller = teller.clone();
             let f = move |pidfd| {
-                // The receiver waits until it is told.
+                // The receiver cannot be gone, because it waits for this.
                 _ = child_teller.send(Ok(pidfd));
                 Box::new(f())
             };
             let mut task = Task::new(f, maps, allow_pid_namespace, pidfd);
             let outcome = stack_of_this_thread().and_then(|stack| {
-                // SAFETY: the flags of `sharing_memory`; this thread's own stack. To store the pid takes no TLS.
+                // SAFETY: these are the flags of `sharing_memory` and this thread's own stack. Storing the pid uses no
+                // TLS.
                 unsafe { task.run(&args, stack, |child| pid.store(child as u32, Ordering::Release)) }
             });
             match outcome {
                 Ok(result) => Some(result.unwrap_or_else(|payload| resume_unwind(payload))),
                 Err(error) => {
-                    // before the task is dropped, and with it what the closure owns: that may panic
+                    // Send this before the task is dropped, because dropping what the closure owns may panic.
                     _ = teller.send(Err(error));
                     None
                 }
@@ -155,11 +155,11 @@ impl Builder<'_> {
     }
 }
 
-/// What the thread that waits tells its starter of the child.
+/// The waiting thread's news of the child.
 struct News {
-    /// 0 until it is known. The child itself may have another one, in a namespace of its own.
+    /// The child's pid, or 0 until it is known. In its own pid namespace the child may have another one.
     pid: Arc<AtomicU32>,
-    /// The pidfd, once the closure runs.
+    /// Receives the pidfd when the closure runs, or an error.
     begun: Receiver<Result<Option<OwnedFd>, Error>>,
 }
 
@@ -169,7 +169,7 @@ impl News {
         let pidfd = begun.unwrap_or_else(|_| unreachable!("there is a child or an error"))?;
         loop {
             match self.pid.load(Ordering::Acquire) {
-                // Clone has not yet returned, in the thread that waits.
+                // clone(2) has not returned yet in the waiting thread.
                 0 => thread::yield_now(),
                 pid => return Ok(Child { pid, pidfd }),
             }
@@ -177,11 +177,11 @@ impl News {
     }
 }
 
-/// The stack of the calling thread, which is not the main one.
+/// Returns the stack of the calling thread, which is not the main one.
 fn stack_of_this_thread() -> Result<Stack, Error> {
     let mut attributes = MaybeUninit::uninit();
     let (mut lowest, mut size) = (ptr::null_mut(), 0);
-    // SAFETY: places for what is stored.
+    // SAFETY: there is room for everything that the calls store.
     let errno = unsafe {
         match libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) {
             0 => {
@@ -197,16 +197,16 @@ fn stack_of_this_thread() -> Result<Stack, Error> {
     }
 }
 
-/// What is known of a child from its birth.
+/// The facts about a child that are known from its birth.
 #[derive(Debug)]
 struct Child {
     pid: u32,
     pidfd: Option<OwnedFd>,
 }
 
-/// A spawned child; the value of its closure can be waited for.
+/// A handle to a spawned child, which can wait for the closure's value.
 ///
-/// Dropping it leaves the child alone, as with [`std::thread::JoinHandle`].
+/// If the handle is dropped, the child runs on, as with [`std::thread::JoinHandle`].
 ///
 /// ```
 /// if let Ok(handle) = clone_trampoline::spawn(|| (std::process::id(), 5)) {
@@ -224,7 +224,7 @@ pub struct JoinHandle<T> {
     child: Child,
 }
 
-/// The same for [`Builder::spawn_scoped`].
+/// A handle to a child of [`Builder::spawn_scoped`], which can wait for the closure's value.
 ///
 /// ```
 /// use clone_trampoline::Builder;
@@ -245,21 +245,21 @@ pub struct ScopedJoinHandle<'scope, T> {
 macro_rules! handle {
     ($handle:ident $(<$scope:lifetime>)?) => {
         impl<T> $handle<$($scope,)? T> {
-            /// The child's pid. It is waited for as soon as it has ended, so that the pid may name
-            /// another process then: [`pidfd`](Self::pidfd) does not.
+            /// Returns the child's pid. The child is waited for as soon as it has ended. From then on the pid may name
+            /// another process, but [`pidfd`](Self::pidfd) does not.
             #[must_use]
             pub fn pid(&self) -> u32 {
                 self.child.pid
             }
 
-            /// The child's pidfd, from its birth; close-on-exec. None if the builder was told
+            /// Returns the child's pidfd, which it has from its birth. It is close-on-exec. It is None after
             /// [`without_pidfd`](Builder::without_pidfd).
             #[must_use]
             pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
                 self.child.pidfd.as_ref().map(AsFd::as_fd)
             }
 
-            /// Whether the child is gone and [`join`](Self::join) would not block for long.
+            /// Returns whether the child is gone, so that [`join`](Self::join) would not block for long.
             #[must_use]
             pub fn is_finished(&self) -> bool {
                 self.thread.is_finished()
@@ -269,7 +269,7 @@ macro_rules! handle {
             ///
             /// # Errors
             ///
-            /// The payload of the closure's panic.
+            /// The error is the payload of the closure's panic.
             pub fn join(self) -> thread::Result<T> {
                 self.thread.join().map(|value| *value.expect("a child that has refused has no handle"))
             }
@@ -280,11 +280,11 @@ macro_rules! handle {
 handle!(JoinHandle);
 handle!(ScopedJoinHandle<'_>);
 
-/// [`Builder::spawn`] with the defaults.
+/// Runs `f` as [`Builder::spawn`] does, with the defaults.
 ///
 /// # Errors
 ///
-/// As [`Builder::spawn`].
+/// The errors are those of [`Builder::spawn`].
 ///
 /// ```
 /// if let Ok(handle) = clone_trampoline::spawn(|| 2 + 3) {
@@ -299,12 +299,12 @@ where
     Builder::new().spawn(f)
 }
 
-/// [`spawn`] by the name it had in Linus Torvalds's clone.c of 1996: start `f` in a task that shares
-/// this one's memory, root, working directory, file descriptors and signal handlers.
+/// Starts `f` as [`spawn`] does, under the name from Linus Torvalds's clone.c of 1996. The task shares this one's
+/// memory, root, working directory, file descriptors and signal handlers.
 ///
 /// # Errors
 ///
-/// As [`Builder::spawn`].
+/// The errors are those of [`Builder::spawn`].
 ///
 /// ```
 /// if let Ok(child) = clone_trampoline::start_thread(|| println!("child")) {

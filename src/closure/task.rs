@@ -1,7 +1,7 @@
 //! A task in its parent's memory: what it does first and last, and how its parent learns of its end.
 //!
-//! It runs on the TLS of one thread of its parent, which leaves it alone meanwhile. So libc and std
-//! take it for that thread, and everything in here may use them.
+//! The task runs on the TLS of one thread of its parent, and that thread leaves the TLS alone meanwhile. So libc and
+//! std take the task for that thread, and everything in here may use them.
 
 #![allow(unsafe_code)]
 
@@ -28,39 +28,40 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::thread;
 
-/// What parent and child share. It lies in the parent's frame, and only the child touches it while the child lives.
+/// The state that parent and child share. It is in the parent's frame, and only the child touches it while the child
+/// lives.
 pub(crate) struct Task<F, R> {
-    /// The thread that starts it.
+    /// The tid of the thread that starts the child.
     parent: libc::pid_t,
     allow_pid_namespace: bool,
     rseq: Option<Rseq>,
     maps: IdMaps,
-    /// Where the child waits for its maps, if it may not write them.
+    /// The gate at which the child waits for its maps, if it may not write them itself.
     gate: Option<Arc<Gate>>,
-    /// What the child takes over from the waiting thread, beside its TLS.
+    /// The signal mask and the signal stack that the child takes over from the waiting thread.
     signals: Option<Signals>,
-    /// Libc's own handlers, for a child whose table begins empty (`CLEAR_SIGHAND`).
+    /// libc's own handlers, for a child with a table that begins empty (`CLEAR_SIGHAND`).
     handlers: Option<LibcHandlers>,
-    /// Where the kernel stores the pidfd, if one is asked for.
+    /// The place where the kernel stores the pidfd, if one is asked for. It is -1 before.
     pidfd: Option<c_int>,
     /// The closure, until the child takes it.
     f: Option<F>,
     refusal: Option<Error>,
-    /// The parent's action for SIGCHLD, which it restores after a child that has refused. When the init of a pid namespace
-    /// ends, the kernel ignores SIGCHLD in its table of handlers, and the two share that.
+    /// The parent's action for SIGCHLD. The parent restores it after a child that has refused. When the init of a pid
+    /// namespace ends, the kernel sets SIGCHLD to ignored in its table of handlers, and the parent shares that table.
     sigchld: Option<libc::sigaction>,
     result: Option<thread::Result<R>>,
-    /// The result is there, and the child's first thread is its last one: nothing but its own return can end it now.
+    /// The result is stored, and the child's first thread is its last one. Nothing but its own return can end it now.
     returned: bool,
-    /// The child's first thread has changed its credentials.
+    /// Whether the child's first thread has changed its credentials.
     undumpable: bool,
 }
 
 impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     pub(crate) fn new(f: F, maps: IdMaps, allow_pid_namespace: bool, pidfd: bool) -> Self {
         Self {
-            // SAFETY: no arguments to get wrong. Not gettid of libc, which may have the tid of the
-            // thread whose TLS this is: a call inside a call.
+            // SAFETY: the call takes no arguments. libc's gettid is not used, because in a call inside a call it may
+            // return the tid of the thread that has lent its TLS.
             parent: unsafe { libc::syscall(libc::SYS_gettid) as libc::pid_t },
             allow_pid_namespace,
             rseq: Rseq::registered(),
@@ -78,12 +79,13 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
     }
 
-    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` gets its pid, and 0 before there
-    /// is a child. It must not use the TLS, which is the child's by then.
+    /// Runs the closure in a child on `stack`, and waits until the child is gone. `born` gets 0 before there is a
+    /// child, and then the child's pid. By then the child uses the TLS, so `born` must not use it.
     ///
     /// # Safety
     ///
-    /// `args` shares memory and has no exit signal. With `VFORK` the stack is the caller's, else below its frames.
+    /// `args` shares memory and has no exit signal. With `VFORK` the stack is the caller's. Otherwise it is below the
+    /// caller's frames.
     pub(crate) unsafe fn run(
         &mut self,
         args: &CloneArgs,
@@ -93,16 +95,16 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         retry_if_hidden(|| {
             born(0);
             self.pidfd = self.pidfd.map(|_| -1);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees this.
             unsafe { self.run_once(args, stack, &born) }
         })
     }
 
-    /// One attempt.
+    /// Makes one attempt.
     ///
     /// # Safety
     ///
-    /// That of [`run`](Self::run).
+    /// The conditions are those of [`run`](Self::run).
     unsafe fn run_once(
         &mut self,
         args: &CloneArgs,
@@ -111,7 +113,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
     ) -> Result<thread::Result<R>, Error> {
         if self.maps.are_the_callers() {
             self.gate = None;
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees this.
             return unsafe { self.run_alone(args, stack, born) };
         }
         let gate = Arc::new(Gate::new(self.maps.clone()));
@@ -119,25 +121,26 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         thread::scope(|scope| {
             let writer = thread::Builder::new().spawn_scoped(scope, || gate.serve());
             writer.map_err(|error| no_thread(&error))?;
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees this.
             let result = unsafe { self.run_alone(args, stack, born) };
             gate.close();
             result
         })
     }
 
-    /// The same, without a thread that writes the maps.
+    /// Makes the attempt itself. If a thread has to write the maps, it already runs.
     ///
     /// # Safety
     ///
-    /// That of [`run`](Self::run).
+    /// The conditions are those of [`run`](Self::run).
     unsafe fn run_alone(
         &mut self,
         args: &CloneArgs,
         stack: Stack,
         born: impl Fn(libc::pid_t),
     ) -> Result<thread::Result<R>, Error> {
-        // No trial with `allow_pid_namespace`: its child could be the first process of a pid namespace, which would end with it.
+        // With `allow_pid_namespace` there is no trial. Its child could be the first process of a pid namespace, and
+        // the namespace would end with it.
         if !self.allow_pid_namespace {
             memory_is_shared()?;
         }
@@ -149,8 +152,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             args.flags |= CloneFlags::PIDFD.bits();
             args.pidfd = ptr::from_mut(pidfd).expose_provenance() as u64;
         }
-        // With VFORK the kernel wakes this thread when the child has let go of the memory. Otherwise it clears this word
-        // then, and wakes who waits for that.
+        // With VFORK the kernel wakes this thread when the child no longer has the memory. Otherwise the kernel then
+        // clears this word, and wakes the thread that waits for that.
         let vfork = args.flags & CloneFlags::VFORK.bits() != 0;
         let alive = AtomicU32::new(u32::from(!vfork));
         if !vfork {
@@ -159,7 +162,7 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
 
         if matches!(stack, Stack::BelowCaller) {
-            // while this thread still handles signals
+            // Do this while this thread still handles signals, so that an overflow is reported.
             reach_below();
         }
         let lent = if vfork { Ok(None) } else { Signals::lend().map(Some) };
@@ -169,9 +172,9 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         let dumpable = Dumpable::watch(hides);
         let handed_over = self.rseq.map_or(Ok(()), Rseq::unregister);
         let started = match handed_over {
-            // SAFETY: `live` uses nothing but the task, which lives until the child is gone and is not
-            // looked at until then. This thread sleeps in the kernel (VFORK), or handles no signal and uses no TLS (S10).
-            // The child has its stack below these frames, by the caller's promise.
+            // SAFETY: `live` uses nothing but the task, which outlives the child. Nobody else looks at the task until
+            // the child is gone. This thread sleeps in the kernel (VFORK), or handles no signal and uses no TLS (S10).
+            // The caller guarantees that the child's stack is below these frames.
             Ok(()) => unsafe { start(&args, stack, Self::live, ptr::from_mut(self).cast()) },
             Err(error) => Err(Error::from_io(Stage::Rseq, &error)),
         };
@@ -191,32 +194,33 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         outcome
     }
 
-    /// What became of the child.
+    /// Returns the closure's result or the child's refusal. If the child has ended in another way, this ends the
+    /// program.
     fn outcome(&mut self, pid: libc::pid_t) -> Result<thread::Result<R>, Error> {
         if let Some(error) = self.refusal.take() {
             _ = wait(pid, libc::__WALL);
             if let Some(action) = self.sigchld {
-                // SAFETY: what sigaction(2) returned.
+                // SAFETY: sigaction(2) has returned this action.
                 unsafe { libc::sigaction(libc::SIGCHLD, &action, ptr::null_mut()) };
             }
             return Err(error);
         }
         let end = End::of(pid, self.returned);
         match (self.result.take(), &end) {
-            // S5: that somebody else has the status loses no value.
+            // S5: other code has taken the status, but the value is there.
             (Some(result), End::Stolen) if self.returned => Ok(result),
             (Some(result), End::Status(status)) if self.returned && status.success() => Ok(result),
             (None, End::Status(status)) if self.f.is_some() && status.success() => Err(not_shared()),
-            // It has ended, in one way or another, and it was not by returning.
+            // S1: the child has ended, but not by returning.
             _ => end_like(end, pid),
         }
     }
 
-    /// The child's whole life.
+    /// Runs as the child, from its first step to its last.
     unsafe extern "C" fn live(task: *mut c_void) -> c_int {
-        // SAFETY: `run` passes its task, which the parent leaves alone while the child lives.
+        // SAFETY: `run` passes its task, and the parent leaves it alone while the child lives.
         let task = unsafe { &mut *task.cast::<Self>() };
-        // SAFETY: the kernel has opened it for this task, and nobody else knows of it.
+        // SAFETY: the kernel has opened the pidfd for this task, and no other code owns it.
         let pidfd = task.pidfd.filter(|&fd| fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         let alone = Alone::look();
         if let Err(error) = task.prepare() {
@@ -224,9 +228,9 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             return 0;
         }
         if let Some(f) = task.f.take() {
-            // The panic goes on in the caller, who then sees what the closure has left half done.
+            // The panic goes on in the caller, so the caller knows that the closure may have left things half done.
             task.result = Some(catch_unwind(AssertUnwindSafe(|| f(pidfd))));
-            // Threads that the closure has left behind could still end this process, by exit or execve.
+            // S1: threads that the closure has left behind could still end this process, by exit or execve.
             let mut pause = Pause::new();
             while !alone.is_true() {
                 pause.sleep();
@@ -235,18 +239,18 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             task.returned = true;
         }
         if let Some(rseq) = task.rseq {
-            // If it fails: the end of the task unregisters it as well.
+            // If this fails, the end of the task unregisters the area.
             _ = rseq.unregister();
         }
         0
     }
 
-    /// All that must be right before the closure runs.
+    /// Prepares everything that the closure needs before it runs.
     fn prepare(&mut self) -> Result<(), Error> {
         if let Some(signals) = &self.signals {
             signals.take_over_stack();
         }
-        // before any thread can be made here
+        // This comes before any thread can be made here.
         if let Some(handlers) = &self.handlers {
             handlers.install();
         }
@@ -266,43 +270,43 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
         }
     }
 
-    /// S6: the end of the parent, or of its memory, is the child's too. And S3: if the parent is in
-    /// another pid namespace, it has no pid here.
+    /// Makes the child end when its parent ends or executes another program (S6). It refuses a parent in another pid
+    /// namespace, which has no pid here (S3).
     fn die_with_parent(&mut self) -> Result<(), Error> {
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         let refused = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0;
         if refused {
             return Err(Error::from_io(Stage::ParentDeath, &io::Error::last_os_error()));
         }
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         let ppid = unsafe { libc::getppid() };
         if ppid == 0 && self.allow_pid_namespace {
             return Ok(());
         }
         if ppid == 0 {
             let mut action = MaybeUninit::uninit();
-            // SAFETY: a place for the action.
+            // SAFETY: `action` has room for the action.
             self.sigchld = unsafe {
                 (libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0)
                     .then(|| action.assume_init())
             };
             return Err(pid_namespace());
         }
-        // If the parent ended or executed another program before the prctl, the process whose child this is now has no
-        // thread with that tid.
-        // SAFETY: signal 0 is only looked up.
+        // If the parent has ended or executed another program before the prctl, this child now has another parent, or
+        // that program. Neither has a thread with that tid.
+        // SAFETY: signal 0 only asks whether the thread exists.
         let gone = unsafe { libc::syscall(libc::SYS_tgkill, ppid, self.parent, 0) } == -1
             && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
         if gone {
-            // SAFETY: ends this process, in which nothing has run and which nobody waits for.
+            // SAFETY: the call ends this process. Nothing has run in it, and nobody waits for it.
             unsafe { libc::_exit(0) }
         }
         Ok(())
     }
 }
 
-/// What a thread lends to its child beside its TLS (S10): it has its signals blocked and no
-/// alternate signal stack while the child lives.
+/// The signal state that a thread lends to its child beside its TLS (S10). While the child lives, the thread has its
+/// signals blocked and has no alternate signal stack.
 #[derive(Clone, Copy)]
 struct Signals {
     mask: libc::sigset_t,
@@ -310,17 +314,18 @@ struct Signals {
 }
 
 impl Signals {
-    /// Takes them from the calling thread.
+    /// Takes the mask and the alternate stack from the calling thread.
     fn lend() -> io::Result<Self> {
         let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
         let mut stack = MaybeUninit::uninit();
         let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: places for what is stored. The alternate stack is the child's from now on, and no handler's here.
+        // SAFETY: there is room for what is stored. From now on the child has the alternate stack, and no handler runs
+        // on it here.
         unsafe {
             set_mask(ptr::from_ref(&lent_signals()).cast(), mask.as_mut_ptr().cast())?;
             let mask = mask.assume_init();
             if libc::sigaltstack(&none, stack.as_mut_ptr()) != 0 {
-                // EPERM: the caller is a handler that runs on it.
+                // EPERM means that the caller is a handler that runs on this stack.
                 let error = io::Error::last_os_error();
                 _ = set_mask(ptr::from_ref(&mask).cast(), ptr::null_mut());
                 return Err(error);
@@ -329,25 +334,26 @@ impl Signals {
         }
     }
 
-    /// Gives them to the calling task: the child, and its parent afterwards.
+    /// Gives the alternate stack to the calling task: first to the child, and afterwards to its parent.
     fn take_over_stack(&self) {
-        // SAFETY: the stack that sigaltstack(2) returned for this thread. A disabled one is taken, too.
+        // SAFETY: sigaltstack(2) returned this stack for this thread. It may be a disabled one.
         unsafe { libc::sigaltstack(&self.stack, ptr::null_mut()) };
     }
 
     fn unblock(&self) {
-        // SAFETY: the mask that `lend` has read of this thread.
+        // SAFETY: `lend` has read this mask from this thread.
         _ = unsafe { set_mask(ptr::from_ref(&self.mask).cast(), ptr::null_mut()) };
     }
 }
 
-/// What a waiting thread has blocked. glibc's own two signals stay open: set*id of another thread waits until each thread
-/// has handled one, and the handler touches two words of the TLS that nobody else uses. musl's sets errno and puts
-/// itself on a list in the TLS, which is the child's now: there, and in a libc that is neither, they are blocked, and set*id
-/// waits.
+/// Returns the signals that a waiting thread blocks. glibc's own two signals stay open. Another thread's set*id waits
+/// until each thread has handled one of them, and the handler touches only two words of the TLS that nobody else uses.
+/// musl's handler sets errno and puts itself on a list in the TLS, and the child has that TLS now. So with musl, and
+/// with any other libc, all signals are blocked, and set*id waits.
 fn lent_signals() -> libc::sigset_t {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: a place for the set, which has a bit for each signal of the kernel. sigfillset(3) leaves out libc's own.
+    // SAFETY: there is room for the set, which has a bit for each signal of the kernel. sigfillset(3) leaves out libc's
+    // own.
     unsafe {
         if cfg!(target_env = "gnu") {
             libc::sigfillset(all.as_mut_ptr());
@@ -358,12 +364,13 @@ fn lent_signals() -> libc::sigset_t {
     }
 }
 
-/// The handlers of the signals that libc keeps for itself: it installs them once, and remembers in memory that they are
-/// there.
+/// The handlers of the signals that libc keeps for itself. libc installs them once, and remembers in memory that they
+/// are there.
 struct LibcHandlers([KernelAction; 4]);
 
 impl LibcHandlers {
-    /// The real-time signals that the libc keeps for itself, from 32 up to SIGRTMIN: glibc two, musl three.
+    /// Returns the real-time signals that libc keeps for itself, from 32 up to SIGRTMIN. glibc has two, and musl has
+    /// three.
     fn signals() -> impl Iterator<Item = c_int> {
         (32..libc::SIGRTMIN()).take(4)
     }
@@ -371,7 +378,7 @@ impl LibcHandlers {
     fn of_this_process() -> Self {
         let mut actions = [KernelAction::default(); 4];
         for (signal, action) in Self::signals().zip(&mut actions) {
-            // SAFETY: a place for the action, of its size or larger.
+            // SAFETY: `action` has at least the size of the kernel's struct.
             unsafe {
                 libc::syscall(
                     libc::SYS_rt_sigaction,
@@ -385,10 +392,10 @@ impl LibcHandlers {
         Self(actions)
     }
 
-    /// In a task with a table of its own.
+    /// Installs the handlers in the calling task, which has its own table.
     fn install(&self) {
         for (signal, action) in Self::signals().zip(&self.0) {
-            // SAFETY: an action that the kernel has told.
+            // SAFETY: the kernel has returned this action.
             unsafe {
                 libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null::<u8>(), NSIG / 8)
             };

@@ -1,4 +1,4 @@
-//! What std's `Command` does not have.
+//! The methods of `Command` that std does not have.
 
 use super::Command;
 use super::capabilities::Capability;
@@ -10,10 +10,11 @@ use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 
-/// What std's does not have.
+/// Methods that std's `Command` does not have.
 impl Command {
-    /// A program by an open descriptor, execveat(2), with a name that it knows itself by. Nothing is looked for: what was opened
-    /// is executed. An interpreter that a `#!` line names cannot open the descriptor if it is close-on-exec, as std's files are.
+    /// Creates a `Command` for a program that is open as a descriptor, execveat(2). The name becomes its `argv[0]`.
+    /// Nothing is looked up: the open file itself is executed. If the descriptor is close-on-exec, as std's files are,
+    /// the program cannot be a script, because the interpreter of its `#!` line could not open the descriptor.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -29,9 +30,10 @@ impl Command {
         Self(request)
     }
 
-    /// Gives the program this descriptor under this number. The `Command` keeps the descriptor until it is dropped. So the
-    /// writing end of a pipe stays open that long. The last call for a number counts, and 0 to 2 take the place of stdin,
-    /// stdout and stderr. The number has to be below `RLIMIT_NOFILE`.
+    /// Gives the program a descriptor under this number, dup(2). The `Command` keeps the descriptor until it is
+    /// dropped, so the writing end of a pipe stays open that long. If the same number is given again, the last call
+    /// counts. The numbers 0 to 2 take the place of stdin, stdout and stderr. The number has to be below
+    /// `RLIMIT_NOFILE`, getrlimit(2).
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -49,10 +51,12 @@ impl Command {
         self
     }
 
-    /// Whether the program gets only 0, 1, 2 and the descriptors of [`fd`](Self::fd). By default it gets every descriptor that
-    /// is not close-on-exec, as with std. Needs close_range(2): Linux 5.9, or 5.11 with closures or [`exec`](Self::exec).
-    /// Descriptors above the highest one that the program is given cost nothing: its child never has them. Those below are
-    /// copied, and closed.
+    /// Sets whether the program gets only the descriptors 0, 1, 2 and those of [`fd`](Self::fd). By default it gets
+    /// every descriptor that is not close-on-exec, as in std.
+    ///
+    /// This needs close_range(2): Linux 5.9, or 5.11 with closures or [`exec`](Self::exec). Descriptors above the
+    /// highest one that the program gets cost nothing, because the child never has them. Lower ones are copied to the
+    /// child and closed there.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -67,17 +71,18 @@ impl Command {
         self
     }
 
-    /// Asks for these flags, in addition to those asked for before: namespaces, `IO`, `SYSVSEM` and `NNP`. `FS`, `FILES` and
-    /// `SIGHAND` are errors, because a program has its own.
+    /// Adds flags of clone(2) to those of earlier calls: namespaces, `IO`, `SYSVSEM` and `NNP`. `FS`, `FILES` and
+    /// `SIGHAND` are errors, because a program cannot share these things with its caller.
     ///
-    /// Namespaces other than `NEWUSER` need `CAP_SYS_ADMIN`, which the child has if `NEWUSER` is among them. With `NEWPID` the
-    /// program is the first process of its pid namespace, and when it ends the kernel kills all others there. With `NEWTIME` it
-    /// has a time namespace of its own (Linux 5.6). With `EMPTY_MNTNS` there is no file to execute, so it takes
-    /// [`from_fd`](Self::from_fd) and a static program. See namespaces(7).
+    /// Namespaces other than `NEWUSER` need `CAP_SYS_ADMIN`. The child has it if `NEWUSER` is among the flags. With
+    /// `NEWPID` the program is the first process of its pid namespace, and when it ends, the kernel kills all other
+    /// processes there. With `NEWTIME` it has its own time namespace (Linux 5.6). With `EMPTY_MNTNS` the child sees no
+    /// file to execute, so the program must come from [`from_fd`](Self::from_fd) and be static. See namespaces(7).
     ///
-    /// **Security**: who owns a user namespace may trace what is in it, and until the program is executed the child has the
-    /// caller's memory. The crate hides the memory if the caller is root. If another user has capabilities, another process of
-    /// that user's without them can reach it.
+    /// **Security**: the owner of a user namespace may trace all processes in it, and until the program is executed the
+    /// child has the caller's memory. If the caller is root, the crate hides the memory. If the caller is another user
+    /// with capabilities, the memory is not hidden, and a process of the same user without these capabilities can reach
+    /// it.
     ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
@@ -94,19 +99,21 @@ impl Command {
         self
     }
 
-    /// Adds a line to the uid_map of a new user namespace (`NEWUSER`): `count` uids from `inside` on are those from `outside`
-    /// on.
+    /// Adds a line to the uid_map of a new user namespace (`NEWUSER`), user_namespaces(7). It maps `count` uids, those
+    /// from `inside` on in the namespace, to the uids from `outside` on in the caller's.
     ///
-    /// The child writes a single line for the caller's own effective id. All other lines the caller writes, which takes
-    /// `CAP_SETUID` in its namespace, or newuidmap(1) with a line for it in `/etc/subuid`. Both need `/proc`, and lines that
-    /// the caller writes need a pidfd (Linux 5.2). A map alone does not change the program's ids: where the caller's own are
-    /// not in it, the program has 65534 until [`uid`](Self::uid) and [`gid`](Self::gid) say otherwise. See
-    /// user_namespaces(7). newuidmap(1) and newgidmap(1) are children of the caller's, so it gets their `SIGCHLD`.
+    /// If each map has a single line, for the caller's own effective id, the child writes the maps. Otherwise the
+    /// caller writes all lines. For that it needs `CAP_SETUID` in its namespace, or newuidmap(1) and a line in
+    /// `/etc/subuid`. Both ways need `/proc`, and the caller also needs a pidfd (Linux 5.2). newuidmap(1) and
+    /// newgidmap(1) run as children of the caller, so the caller gets their `SIGCHLD`.
+    ///
+    /// A map alone does not change the program's ids. If the caller's own ids are not in the map, the program has the
+    /// id 65534 until [`uid`](Self::uid) and [`gid`](Self::gid) set another one.
     ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
     ///
-    /// // SAFETY: no arguments to get wrong.
+    /// // SAFETY: the calls take no arguments.
     /// let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     /// let mut command = Command::new("id");
     /// command.arg("-u").flags(SafeFlags::NEWUSER).uid_map(0, uid, 1).gid_map(0, gid, 1);
@@ -120,20 +127,20 @@ impl Command {
         self
     }
 
-    /// Adds a line to the gid_map, as [`uid_map`](Self::uid_map) to that of uids. Where the child writes it, setgroups(2) is
-    /// denied in the namespace.
+    /// Adds a line to the gid_map, in the same way as [`uid_map`](Self::uid_map) adds one to the map of uids. If the
+    /// child writes the gid_map, setgroups(2) is denied in the namespace.
     pub fn gid_map(&mut self, inside: u32, outside: u32, count: u32) -> &mut Self {
         self.0.maps.add_gids(inside, outside, count);
         self
     }
 
-    /// Joins a namespace, setns(2). The descriptor is that of an open `/proc/PID/ns/*`, which also says what kind it is
-    /// (Linux 4.11). Several are joined in the order that gives the rights for it, whatever the order of the calls, and new
-    /// namespaces of [`flags`](Self::flags) are made inside of them.
+    /// Joins a namespace, setns(2). The descriptor is an open `/proc/PID/ns/*`, and the kernel says what kind of
+    /// namespace it is (Linux 4.11). Whatever the order of the calls, several namespaces are joined in the order that
+    /// gives the rights for each. New namespaces of [`flags`](Self::flags) are made inside the joined ones.
     ///
-    /// An intermediate child joins a user or a pid namespace, which takes clone3(2) (Linux 5.3). Some things cannot be had
-    /// together, and are errors that say so: a pid namespace that is joined and `NEWPID`, a user namespace that is joined and
-    /// maps of ids, a time namespace.
+    /// An intermediate child joins a user or pid namespace. This needs clone3(2) (Linux 5.3). Some combinations are
+    /// errors: a pid namespace together with `NEWPID`, and a user namespace together with maps of ids. A time namespace
+    /// cannot be joined at all.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -151,16 +158,18 @@ impl Command {
         self
     }
 
-    /// Whether mounts in the new mount namespace of `NEWNS` stay inside, and those made outside do not come in: mount(2) with
-    /// `MS_REC | MS_PRIVATE`. By default they do; without it a privileged caller's new mounts can be seen outside, too, where
-    /// `/` is shared.
+    /// Sets whether the mounts of the new mount namespace (`NEWNS`) are private, mount(2) with `MS_REC | MS_PRIVATE`.
+    /// This is the default. New mounts then stay inside the namespace, and mounts that are made outside do not appear
+    /// in it. If it is off, the caller has privileges and `/` is a shared mount, then new mounts can also be seen
+    /// outside.
     pub fn private_mounts(&mut self, private: bool) -> &mut Self {
         self.0.private_mounts = private;
         self
     }
 
-    /// Adds a mount in the program's mount namespace, which takes `NEWNS`. They are made in the order of the calls. All paths are
-    /// those of the caller's root, and symbolic links are followed there. A directory that is made for a mount stays.
+    /// Adds a mount in the program's mount namespace, mount(2). This needs the flag `NEWNS`. Mounts are made in the
+    /// order of the calls. All paths start at the caller's root, and symbolic links are followed there. A directory
+    /// that is made for a mount stays.
     ///
     /// ```
     /// use clone_trampoline::{Command, Mount, SafeFlags};
@@ -177,15 +186,17 @@ impl Command {
         self
     }
 
-    /// Makes a directory the root of the program's mount namespace, after all mounts, and takes the old root off: pivot_root(2).
-    /// Unlike after [`chroot`](Self::chroot), only a descriptor that the program is given can lead to the old root. The working
-    /// directory is then `/`.
+    /// Makes a directory the root of the program's mount namespace and removes the old root, pivot_root(2). This needs
+    /// the flag `NEWNS`, and it is done after all mounts. Unlike after [`chroot`](Self::chroot), the program can reach
+    /// the old root only through a descriptor that it was given. The working directory becomes `/`, unless
+    /// [`current_dir`](Self::current_dir) sets another one.
     pub fn pivot_root<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.0.new_root = Some(directory.as_ref().to_owned());
         self
     }
 
-    /// The host name in the program's UTS namespace, sethostname(2), which takes `NEWUTS`.
+    /// Sets the host name in the program's UTS namespace, sethostname(2). This needs the flag `NEWUTS`. The name has 64
+    /// bytes at most.
     ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
@@ -202,12 +213,13 @@ impl Command {
         self
     }
 
-    /// The cgroup that the program is born in: a directory of a cgroup v2 file system (Linux 5.7). The calling thread sleeps until
-    /// the program is executed, as with [`pre_exec`](Self::pre_exec): otherwise the cgroup's limit of memory could kill the
-    /// caller, whose memory the child shares. In a frozen cgroup that is until it is thawed.
+    /// Sets the cgroup in which the program is born, cgroups(7). The descriptor is a directory of a cgroup v2 file
+    /// system (Linux 5.7). The calling thread sleeps until the program is executed, as with
+    /// [`pre_exec`](Self::pre_exec). Otherwise the cgroup's memory limit could kill the caller, because the child
+    /// shares the caller's memory. If the cgroup is frozen, the caller sleeps until it is thawed.
     ///
-    /// Where tasks were killed by `cgroup.kill`, newer kernels (seen on 6.18) kill each program that is born there later, so make
-    /// a new cgroup then.
+    /// After tasks of a cgroup were killed by `cgroup.kill`, newer kernels (seen on 6.18) also kill each program that
+    /// is born there later. Make a new cgroup then.
     ///
     /// ```no_run
     /// let mut command = clone_trampoline::Command::new("make");
@@ -220,8 +232,9 @@ impl Command {
         self
     }
 
-    /// The program's pid, in each pid namespace from the innermost on (Linux 5.5). It takes `CAP_CHECKPOINT_RESTORE` or
-    /// `CAP_SYS_ADMIN` over each of them, and pids that nobody has.
+    /// Sets the program's pid in each pid namespace, from the innermost one outwards: `set_tid` of clone3(2) (Linux
+    /// 5.5). This needs `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN` over each of these namespaces, and the pids must be
+    /// free.
     ///
     /// ```
     /// use clone_trampoline::{Command, SafeFlags};
@@ -237,22 +250,22 @@ impl Command {
         self
     }
 
-    /// Makes a terminal the controlling one of a new session, which the program leads: setsid(2) and ioctl_tty(2)
-    /// `TIOCSCTTY`. A shell started so on the slave of a pseudoterminal has job control.
+    /// Makes a terminal the controlling terminal of a new session that the program leads: setsid(2), and ioctl_tty(2)
+    /// with `TIOCSCTTY`. A shell that is started like this on the slave of a pseudoterminal has job control.
     pub fn controlling_terminal<F: Into<OwnedFd>>(&mut self, terminal: F) -> &mut Self {
         self.0.terminal = Some(terminal.into());
         self
     }
 
-    /// Makes the program's process group the foreground one of its controlling terminal, as tcsetpgrp(3). Together with
-    /// [`process_group(0)`](Self::process_group) that is how a shell starts a job. If the start fails, the group before is the
-    /// foreground one again.
+    /// Makes the program's process group the foreground group of its controlling terminal, like tcsetpgrp(3). Together
+    /// with [`process_group(0)`](Self::process_group) this is how a shell starts a job. If the start fails, the
+    /// previous foreground group is restored.
     pub fn foreground<F: Into<OwnedFd>>(&mut self, terminal: F) -> &mut Self {
         self.0.foreground = Some(terminal.into());
         self
     }
 
-    /// A limit of prlimit(2). `u64::MAX` is no limit.
+    /// Sets a resource limit, prlimit(2). `u64::MAX` means no limit.
     ///
     /// ```
     /// use clone_trampoline::{Command, Resource};
@@ -267,7 +280,7 @@ impl Command {
         self
     }
 
-    /// The program's nice value, -20 to 19: setpriority(2). Values below the caller's take `CAP_SYS_NICE`.
+    /// Sets the program's nice value, from -20 to 19: setpriority(2). A value below the caller's needs `CAP_SYS_NICE`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -280,7 +293,8 @@ impl Command {
         self
     }
 
-    /// The CPUs that the program may run on, from 0: sched_setaffinity(2). None of them is an error, `EINVAL`.
+    /// Sets the CPUs that the program may run on, counted from 0: sched_setaffinity(2). If the program can use none of
+    /// them, the error is `EINVAL`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -295,9 +309,10 @@ impl Command {
         self
     }
 
-    /// How soon the kernel kills the program when memory is short: -1000 (never) to 1000, proc_pid_oom_score_adj(5). Values below
-    /// the caller's take `CAP_SYS_RESOURCE`. The calling thread sleeps until the program is executed, as with
-    /// [`pre_exec`](Self::pre_exec), because the kernel would set the caller's value, too.
+    /// Sets how soon the kernel kills the program when memory is short, from -1000 (never) to 1000:
+    /// proc_pid_oom_score_adj(5). A value below the caller's needs `CAP_SYS_RESOURCE`. The calling thread sleeps until
+    /// the program is executed, as with [`pre_exec`](Self::pre_exec). Otherwise the kernel would also set the caller's
+    /// value.
     ///
     /// ```
     /// let mut command = clone_trampoline::Command::new("cat");
@@ -310,8 +325,9 @@ impl Command {
         self
     }
 
-    /// The capabilities that the program has, whatever its uid, and can ever get: the bounding set is cut down to them, and they
-    /// are permitted, effective, inheritable and ambient. It takes `CAP_SETPCAP`. See capabilities(7).
+    /// Sets the capabilities that the program has, whatever its uid. It can never get others, because the bounding set
+    /// is cut down to these. They are permitted, effective, inheritable and ambient. This needs `CAP_SETPCAP`. See
+    /// capabilities(7).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -327,7 +343,7 @@ impl Command {
         self
     }
 
-    /// Whether the program can no longer gain privileges by execve(2): prctl(2) `PR_SET_NO_NEW_PRIVS`.
+    /// Sets whether execve(2) can no longer give the program privileges: prctl(2) with `PR_SET_NO_NEW_PRIVS`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -342,9 +358,9 @@ impl Command {
         self
     }
 
-    /// The signal that the program gets when the *thread* that has started it ends: prctl(2) `PR_SET_PDEATHSIG`. The kernel
-    /// clears it when a program with privileges is executed.
-    /// The first process of a pid namespace (`NEWPID`) only gets `SIGKILL`, and signals that it handles.
+    /// Sets the signal that the program gets when the *thread* that started it ends: prctl(2) with `PR_SET_PDEATHSIG`.
+    /// The kernel clears this signal when a program with privileges is executed. The first process of a pid namespace
+    /// (`NEWPID`) only gets `SIGKILL` and signals that it handles.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -362,7 +378,7 @@ impl Command {
         self
     }
 
-    /// The program's umask, umask(2): the permission bits that new files do not get.
+    /// Sets the program's umask, umask(2): the permission bits that its new files do not get.
     ///
     /// ```
     /// let mut command = clone_trampoline::Command::new("sh");
@@ -375,7 +391,8 @@ impl Command {
         self
     }
 
-    /// The signals that are blocked in the program, and no others. By default it is what the caller blocks.
+    /// Sets the signals that are blocked in the program, sigprocmask(2). No others are blocked. By default these are
+    /// the signals that the calling thread blocks.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -391,8 +408,8 @@ impl Command {
         self
     }
 
-    /// Sets signals to their default action, also if the caller ignores them. `SIGPIPE` always is, as with std. A signal that
-    /// is to be [ignored](Self::ignore_signals), too, is ignored.
+    /// Sets signals to their default action, even if the caller ignores them: sigaction(2). `SIGPIPE` always gets its
+    /// default action, as in std. A signal of both this and [`ignore_signals`](Self::ignore_signals) is ignored.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -408,7 +425,7 @@ impl Command {
         self
     }
 
-    /// Signals that the program ignores.
+    /// Makes the program ignore signals, sigaction(2).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -424,16 +441,18 @@ impl Command {
         self
     }
 
-    /// Restricts the program to a ruleset of landlock(7), landlock_restrict_self(2) (Linux 5.13). It takes
-    /// [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. The rules hold for the execution of the program, too.
+    /// Restricts the program by a ruleset of landlock(7): landlock_restrict_self(2) (Linux 5.13). This needs
+    /// [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. The rules already hold when the program is executed, so
+    /// they have to allow that.
     pub fn landlock<F: Into<OwnedFd>>(&mut self, ruleset: F) -> &mut Self {
         self.0.ruleset = Some(ruleset.into());
         self
     }
 
-    /// Adds a filter of system calls, seccomp(2): a BPF program, as an array of `struct sock_filter` in memory. It takes
-    /// [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. Filters are the last step but execve(2), which they have to allow,
-    /// as well as seccomp(2) for the next one.
+    /// Adds a filter of system calls, seccomp(2). It is a BPF program of 1 to 4096 instructions, given as an array of
+    /// `struct sock_filter`. This needs [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`. Filters are the last
+    /// step before execve(2), so a filter has to allow execve(2) (or execveat(2) after [`from_fd`](Self::from_fd)). If
+    /// another filter follows, it also has to allow seccomp(2).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -450,7 +469,8 @@ impl Command {
         self
     }
 
-    /// Makes a [`Child`](crate::Child) without a pidfd. A pidfd needs Linux 5.2 and one file descriptor.
+    /// Starts the program without a pidfd in its [`Child`](crate::Child). A pidfd needs Linux 5.2 and one file
+    /// descriptor.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -465,16 +485,16 @@ impl Command {
         self
     }
 
-    /// The kernel reaps the program when it ends, and nobody gets a `SIGCHLD` (Linux 7.1). The status is with the pidfd: without
-    /// it, [`wait`](crate::Child::wait) is `ECHILD`.
+    /// Lets the kernel reap the program when it ends (Linux 7.1). Nobody gets a `SIGCHLD`, and only the pidfd has the
+    /// status. Without a pidfd, [`wait`](crate::Child::wait) fails with `ECHILD`.
     pub fn autoreap(&mut self) -> &mut Self {
         self.0.autoreap = true;
         self
     }
 
-    /// The kernel kills the program when its [`Child`](crate::Child) is dropped, or this program ends in any way (Linux 7.1): when the last
-    /// duplicate of the pidfd is closed. Implies [`autoreap`](Self::autoreap). It takes [`no_new_privs`](Self::no_new_privs)
-    /// or `CAP_SYS_ADMIN`.
+    /// Lets the kernel kill the program when the last duplicate of its pidfd is closed (Linux 7.1). This happens when
+    /// its [`Child`](crate::Child) is dropped, or when this program ends in any way. It implies
+    /// [`autoreap`](Self::autoreap), and it needs [`no_new_privs`](Self::no_new_privs) or `CAP_SYS_ADMIN`.
     ///
     /// ```
     /// let mut command = clone_trampoline::Command::new("sleep");

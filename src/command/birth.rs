@@ -1,4 +1,4 @@
-//! What the kernel does for a child at its birth: wholly, or not at all.
+//! Requests that the kernel fulfils at the child's birth. It fulfils all of them, or it makes no child.
 
 use super::plan::Plan;
 use super::request::Request;
@@ -7,7 +7,7 @@ use crate::start::call_for;
 use crate::{CloneFlags, Conflict, Error, Stage};
 use std::os::fd::AsRawFd;
 
-/// What a program cannot share with its caller.
+/// Flags that would share things which a program cannot share with its caller.
 const OWN: [(CloneFlags, &str); 3] = [
     (CloneFlags::FS, "FS cannot be shared with a program: its chdir and chroot would be the caller's, too"),
     (CloneFlags::FILES, "FILES cannot be shared with a program: execve(2) gives it a table of its own"),
@@ -15,8 +15,8 @@ const OWN: [(CloneFlags, &str); 3] = [
 ];
 
 impl Request {
-    /// Refuses what the kernel would, by name, and for `exec` what takes a child. `between`: an intermediate child starts the
-    /// program's.
+    /// Refuses requests that the kernel would refuse, and names them. For `exec` (`in_place`), it also refuses requests
+    /// that need a child. `between` says that an intermediate child starts the program's child.
     pub(super) fn check_birth(&self, in_place: bool, between: bool) -> Result<(), Error> {
         let flags = self.birth_flags();
         let refusal = if let Some((_, hint)) = OWN.iter().find(|(flag, _)| flags.contains(*flag)) {
@@ -36,22 +36,22 @@ impl Request {
         refusal.map_or(Ok(()), |hint| Err(Error::new(Stage::Flags, libc::EINVAL, hint)))
     }
 
-    /// The flags that were asked for, in one way or another.
+    /// The flags for all requests that the kernel fulfils at birth.
     fn birth_flags(&self) -> CloneFlags {
-        // Handlers are reset in any case.
+        // Handlers are always reset, so this flag asks for nothing.
         let mut flags = CloneFlags::from(self.flags) - CloneFlags::CLEAR_SIGHAND;
         flags.set(CloneFlags::INTO_CGROUP, self.cgroup.is_some());
         flags.set(CloneFlags::AUTOREAP, self.autoreap);
         flags.set(CloneFlags::PIDFD_AUTOKILL, self.kill_on_close);
-        // the kernel's condition without CAP_SYS_ADMIN
+        // Without CAP_SYS_ADMIN, the kernel demands this flag.
         if self.kill_on_close && self.no_new_privs {
             flags |= CloneFlags::NNP;
         }
         flags
     }
 
-    /// The arguments for the program's child, but for its stack and the places where the kernel stores something.
-    /// There is no exit signal: if a step fails, nobody but the start learns of the child.
+    /// The arguments for the program's child, without its stack and without the places where the kernel stores
+    /// something. There is no exit signal. So if a step fails, only the start learns of the child.
     pub(super) fn birth(&self, plan: &Plan, resets: bool) -> CloneArgs {
         let mut flags = self.birth_flags() | CloneFlags::VM;
         flags.set(CloneFlags::CLEAR_SIGHAND, !resets);

@@ -9,7 +9,7 @@ use std::ffi::c_long;
 /// Names the capabilities, with the kernel's numbers.
 macro_rules! capabilities {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// A capability, by its number in the kernel. capabilities(7) says what each allows.
+        /// A capability. Its value is the kernel's number, and capabilities(7) says what it allows.
         ///
         /// ```
         /// use clone_trampoline::{Capability, Command};
@@ -107,16 +107,17 @@ capabilities! {
     BlockSuspend = 36,
     /// `CAP_AUDIT_READ`.
     AuditRead = 37,
-    /// `CAP_PERFMON` (5.8).
+    /// `CAP_PERFMON` (Linux 5.8).
     Perfmon = 38,
-    /// `CAP_BPF` (5.8).
+    /// `CAP_BPF` (Linux 5.8).
     Bpf = 39,
-    /// `CAP_CHECKPOINT_RESTORE` (5.9).
+    /// `CAP_CHECKPOINT_RESTORE` (Linux 5.9).
     CheckpointRestore = 40,
 }
 
 impl Plan {
-    /// Before the ids change, while there is CAP_SETPCAP, and the rest would be lost with the uid.
+    /// Cuts the bounding set down before the ids change, while the child still has CAP_SETPCAP. With a new uid it also
+    /// keeps the permitted capabilities, which the change would otherwise clear.
     pub(super) fn bound_capabilities(&mut self, request: &Request) {
         let Some(capabilities) = &request.capabilities else { return };
         let keep = capabilities.iter().fold(0, |set, capability| set | 1 << *capability as u8);
@@ -127,7 +128,8 @@ impl Plan {
         }
     }
 
-    /// After the ids: permitted, effective and inheritable, and, so that they last beyond execve(2), ambient.
+    /// Sets the permitted, effective and inheritable capabilities after the ids have changed. They also become ambient,
+    /// so that they last beyond execve(2).
     pub(super) fn set_capabilities(&mut self, request: &Request) {
         let Some(capabilities) = &request.capabilities else { return };
         let name = list(capabilities);

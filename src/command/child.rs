@@ -1,8 +1,9 @@
-//! What the child does before it executes its program: it walks a list that its parent has prepared.
+//! The code that the child runs before it executes its program. The child performs a list of steps that its parent has
+//! prepared.
 //!
-//! It runs beside the thread whose thread-local storage it has, on a part of that thread's stack. So nothing here may touch
-//! thread-local storage: no function of libc, no allocation, no panic. Only closures may, because the parent sleeps while
-//! they run. `ci/check` sees to it that only constants of libc are used.
+//! The child runs beside a thread of its parent, on a part of that thread's stack and with its thread-local storage. So
+//! nothing here may touch thread-local storage: no function of libc, no allocation, no panic. Only closures may,
+//! because the parent sleeps while they run. `ci/check` makes sure that this file uses only constants of libc.
 
 #![allow(unsafe_code)]
 
@@ -15,51 +16,53 @@ use crate::start::start_raw;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
-/// The number of the request, as the kernel takes it.
+/// The number of the ioctl, in the type of an argument.
 const TIOCSPGRP: c_long = libc::TIOCSPGRP as c_long;
 
-/// The index of the word that holds the handler.
+/// The index of the word of an action that holds the handler.
 const HANDLER: usize = if mips() { 1 } else { 0 };
 
-/// A step. Its addresses are those of the parent's memory, which outlives the child's use of it.
+/// One step of a start. Its addresses point to the parent's memory, which stays valid as long as the child uses it.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A system call. The errno `tolerated` does not count as a failure.
+    /// Makes a system call. The errno `tolerated` does not count as a failure.
     Call { number: c_long, arguments: [c_long; 6], tolerated: c_int },
-    /// Default actions for what has a handler, where the kernel cannot do it at birth.
+    /// Sets the default action for each signal that has a handler, if the kernel cannot do so at birth.
     ResetHandlers,
-    /// Fails if the parent has ended before the signal at its death was asked for. Where it has no pid, it has a pidfd.
+    /// Fails if the parent ended before the child asked for the signal at its death. If the parent has no pid in the
+    /// child's pid namespace, `pidfd` refers to it.
     LookForParent { pid: c_long, pidfd: c_int },
     /// Waits until the parent has written the maps of ids.
     AwaitMaps(*const AtomicU32),
     /// Writes a text of this length to a file.
     Write { path: c_long, text: c_long, length: c_long },
-    /// Sets a [`MARK`], as a signal at the parent's death.
+    /// Sets [`MARK`] as the signal at the parent's death.
     Mark,
-    /// Notes whether the signal at the parent's death is gone, as it is after a change of credentials. A [`MARK`] is taken away.
+    /// Notes whether the signal at the parent's death is gone, because the kernel clears it after a change of
+    /// credentials. Removes a [`MARK`] that is still there.
     LookForMark(*const AtomicBool),
-    /// Removes capabilities that are not in this set from the bounding set.
+    /// Removes all capabilities but these from the bounding set.
     DropBounding(u64),
     /// Makes the child's process group the foreground one of a terminal.
     Foreground(c_int),
-    /// Runs the closures; the parent sleeps.
+    /// Runs the closures. The parent sleeps meanwhile.
     Closures(*const Closures),
-    /// Executes the first candidate that is there. Three lists of strings, each of which ends with null.
+    /// Executes the first candidate that exists. Each of these lists of strings ends with null.
     Execute { candidates: *const c_long, arguments: *const c_long, environment: *const c_long },
 }
 
-/// What the two sides share. The children only write `failed`, `errno` and `refusal`.
+/// The data that the parent and its children share. The children only write `failed`, `errno` and `refusal`.
 #[derive(Debug)]
 pub(super) struct Orders {
     pub(super) steps: Vec<Step>,
-    /// The first of the steps that are the program's child's. Those before are an intermediate child's: only the children
-    /// of who joins a pid namespace are in it.
+    /// The index of the first step for the program's child. An intermediate child performs the steps before it. When a
+    /// task joins a pid namespace, only its later children are in that namespace.
     pub(super) first: usize,
-    /// With what an intermediate child starts the program's.
+    /// The arguments with which an intermediate child starts the program's child.
     pub(super) args: CloneArgs,
-    /// The errno of that.
+    /// The errno of that start, or 0.
     pub(super) refusal: AtomicI32,
-    /// How many steps were done when one failed. `usize::MAX`: none has.
+    /// The index of the step that failed. `usize::MAX` means that none has failed.
     pub(super) failed: AtomicUsize,
     pub(super) errno: AtomicI32,
 }
@@ -76,10 +79,10 @@ impl Orders {
         }
     }
 
-    /// Whether all steps of a range succeed.
+    /// Performs a range of the steps. Returns whether all of them succeeded.
     unsafe fn follow(&self, from: usize, to: usize) -> bool {
         for (done, step) in self.steps.iter().enumerate().take(to).skip(from) {
-            // SAFETY: what the parent has prepared.
+            // SAFETY: the parent has prepared the step.
             let errno = unsafe { perform(step) };
             if errno == PANICKED {
                 abort(format_args!("a closure of pre_exec has panicked"));
@@ -87,12 +90,12 @@ impl Orders {
             if errno != 0 {
                 self.errno.store(errno, Ordering::Relaxed);
                 self.failed.store(done, Ordering::Relaxed);
-                // The step, or one before it, may have changed the credentials.
+                // This step or one before it may have changed the credentials, so look for the mark now.
                 let is_of_mark = |step: &&Step| matches!(step, Step::Mark | Step::LookForMark(_));
                 if let Some(look @ Step::LookForMark(_)) =
                     self.steps.iter().take(to).skip(done).find(is_of_mark)
                 {
-                    // SAFETY: what the parent has prepared.
+                    // SAFETY: the parent has prepared the step.
                     unsafe { perform(look) };
                 }
                 return false;
@@ -102,7 +105,7 @@ impl Orders {
     }
 }
 
-/// The child's whole life.
+/// The program's child, from its birth until it executes the program or fails.
 pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     // SAFETY: the parent passes its orders, and waits until this child no longer has its memory.
     unsafe {
@@ -112,10 +115,11 @@ pub(super) unsafe extern "C" fn live(orders: *mut c_void) -> c_int {
     127
 }
 
-/// An intermediate child's whole life. It sleeps until the program's child no longer has the memory, or until it is killed.
+/// An intermediate child, from its birth to its end. It sleeps until the program's child no longer has the memory, or
+/// until it is killed.
 pub(super) unsafe extern "C" fn live_between(orders: *mut c_void) -> c_int {
-    // SAFETY: the parent passes its orders, and waits until this child no longer has its memory. The arguments make a child
-    // on this stack, and VFORK keeps this child from using it meanwhile.
+    // SAFETY: the parent passes its orders, and waits until this child no longer has its memory. The new child runs on
+    // this stack, and VFORK keeps this child from using the stack meanwhile.
     unsafe {
         let shared = &*orders.cast::<Orders>();
         if shared.follow(0, shared.first) {
@@ -128,9 +132,9 @@ pub(super) unsafe extern "C" fn live_between(orders: *mut c_void) -> c_int {
     0
 }
 
-/// An errno, 0, or `PANICKED`.
+/// Performs a step. Returns an errno, 0 or `PANICKED`.
 pub(super) unsafe fn perform(step: &Step) -> c_int {
-    // SAFETY: the pointers are the parent's, as it has prepared them.
+    // SAFETY: the parent has prepared the pointers in the step.
     unsafe {
         match *step {
             Step::Call { number, arguments, tolerated } => {
@@ -145,7 +149,7 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
             }
             Step::LookForParent { pid, pidfd } => {
                 let parent = clone_trampoline_syscall(libc::SYS_getppid, 0, 0, 0, 0, 0, 0);
-                // 0: the parent has no pid in the child's pid namespace
+                // getppid(2) is 0 if the parent has no pid in the child's pid namespace.
                 let is_there = parent == pid || parent == 0 && !has_ended(pidfd);
                 if is_there { 0 } else { libc::ESRCH }
             }
@@ -175,25 +179,25 @@ pub(super) unsafe fn perform(step: &Step) -> c_int {
 }
 
 unsafe fn call(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the arguments are valid for this call.
     let result = unsafe { clone_trampoline_syscall(number, a, b, c, d, e, f) };
     if (-4095..0).contains(&result) { -result as c_int } else { 0 }
 }
 
-/// The last real-time signal but one, as a signal at the parent's death, where no other one was asked for. It would end the
-/// child, as it should.
+/// A signal at the parent's death that serves as a mark if no other one was requested: the last real-time signal but
+/// one. If the parent dies, this signal ends the child, as it should.
 const MARK: c_long = NSIG as c_long - 1;
 
 unsafe fn death_signal() -> c_long {
     let mut signal: c_int = 0;
-    // SAFETY: a place for the signal.
+    // SAFETY: the address is that of `signal`, which has the right type.
     unsafe {
         call(libc::SYS_prctl, [c_long::from(libc::PR_GET_PDEATHSIG), address(&raw mut signal), 0, 0, 0, 0])
     };
     c_long::from(signal)
 }
 
-/// Whether the process of a pidfd has ended.
+/// Returns whether the process of a pidfd has ended.
 unsafe fn has_ended(pidfd: c_int) -> bool {
     /// `struct pollfd`.
     #[repr(C)]
@@ -203,9 +207,9 @@ unsafe fn has_ended(pidfd: c_int) -> bool {
         revents: i16,
     }
     let mut fd = PollFd { fd: pidfd, events: libc::POLLIN, revents: 0 };
-    // zeros in every layout of a timespec
+    // The time is zero in every layout of a timespec.
     let now = [0_u64; 2];
-    // SAFETY: places for what is there, and a time.
+    // SAFETY: the addresses are those of one pollfd and of a timespec.
     unsafe {
         let arguments = [address(&raw mut fd), 1, address(now.as_ptr()), 0, 0, 0];
         call(libc::SYS_ppoll, arguments);
@@ -222,21 +226,21 @@ pub(super) const HAS_NO_MAPS: u32 = 4;
 unsafe fn await_maps(word: &AtomicU32) -> c_int {
     let place = word.as_ptr().expose_provenance() as c_long;
     word.store(AWAITS_MAPS, Ordering::Release);
-    // SAFETY: a futex word that outlives this child.
+    // SAFETY: the futex word outlives this child.
     unsafe {
         call(libc::SYS_futex, [place, c_long::from(libc::FUTEX_WAKE), c_long::from(c_int::MAX), 0, 0, 0]);
         while word.load(Ordering::Acquire) == AWAITS_MAPS {
             call(libc::SYS_futex, [place, c_long::from(libc::FUTEX_WAIT), AWAITS_MAPS as c_long, 0, 0, 0]);
         }
     }
-    // It is 0 if the intermediate child was killed.
+    // The word is 0 if the intermediate child was killed.
     let seen = word.compare_exchange(HAS_MAPS, RUNS, Ordering::Relaxed, Ordering::Relaxed);
     if seen.is_ok() { 0 } else { libc::ECANCELED }
 }
 
 unsafe fn write(path: c_long, text: c_long, length: c_long) -> c_int {
     const HOW: c_long = (libc::O_WRONLY | libc::O_CLOEXEC) as c_long;
-    // SAFETY: a path and a text, as the parent has prepared them; a descriptor of this child's own.
+    // SAFETY: the parent has prepared the path and the text. The descriptor is this child's own.
     unsafe {
         let fd = clone_trampoline_syscall(libc::SYS_openat, c_long::from(libc::AT_FDCWD), path, HOW, 0, 0, 0);
         if fd < 0 {
@@ -248,10 +252,11 @@ unsafe fn write(path: c_long, text: c_long, length: c_long) -> c_int {
     }
 }
 
-/// The kernel knows fewer than 64 of them, and says EINVAL after its last one.
+/// Removes all capabilities that are not in `keep` from the bounding set. The kernel knows fewer than 64 capabilities,
+/// and returns EINVAL for numbers after its last one.
 unsafe fn drop_bounding(keep: u64) -> c_int {
     for capability in 0..64 {
-        // SAFETY: no pointers.
+        // SAFETY: these calls take no pointers.
         unsafe {
             let read = c_long::from(libc::PR_CAPBSET_READ);
             match clone_trampoline_syscall(libc::SYS_prctl, read, capability, 0, 0, 0, 0) {
@@ -274,8 +279,8 @@ unsafe fn reset(signal: c_long) {
     const DEFAULT: KernelAction = action(libc::SIG_DFL);
     let mut old = DEFAULT;
     let (place, size) = (address(&raw mut old), (NSIG / 8) as c_long);
-    // SAFETY: each place is as large as any architecture's action. The kernel refuses SIGKILL and SIGSTOP, which have no
-    // handlers.
+    // SAFETY: both places are as large as the action of any architecture. The kernel refuses SIGKILL and SIGSTOP, but
+    // these have no handlers.
     unsafe {
         call(libc::SYS_rt_sigaction, [signal, 0, place, size, 0, 0]);
         if old[HANDLER] != libc::SIG_DFL && old[HANDLER] != libc::SIG_IGN {
@@ -284,8 +289,8 @@ unsafe fn reset(signal: c_long) {
     }
 }
 
-/// As execvp(3). If a candidate is missing, or may not be executed, the next one is tried. If none is executed, the error is
-/// EACCES if any candidate gave it, and otherwise that of the last one.
+/// Executes the program like execvp(3). If a candidate is missing or may not be executed, the next one is tried. If all
+/// fail, the error is EACCES if any candidate gave it, and otherwise the error of the last one.
 unsafe fn execute(
     mut candidates: *const c_long,
     arguments: *const c_long,
@@ -293,7 +298,7 @@ unsafe fn execute(
 ) -> c_int {
     let (mut last, mut denied) = (libc::ENOENT, false);
     loop {
-        // SAFETY: lists of strings that end with null.
+        // SAFETY: each of the lists of strings ends with null.
         let errno = unsafe {
             let candidate = *candidates;
             if candidate == 0 {
@@ -310,14 +315,14 @@ unsafe fn execute(
     }
 }
 
-/// An action for rt_sigaction(2).
+/// Makes an action for rt_sigaction(2).
 pub(super) const fn action(handler: usize) -> KernelAction {
     let mut action = [0; 6];
     action[HANDLER] = handler;
     action
 }
 
-/// A pointer as an argument.
+/// Turns a pointer into an argument of a system call.
 pub(super) fn address<T>(place: *const T) -> c_long {
     place.expose_provenance() as c_long
 }

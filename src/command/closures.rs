@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Closure = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
-/// While they run, only the child uses them: its parent sleeps.
+/// The closures of a `Command`, and how they ended. While they run, only the child uses this value, because its parent
+/// sleeps.
 #[derive(Default)]
 pub(super) struct Closures {
     all: UnsafeCell<Vec<Closure>>,
@@ -18,7 +19,7 @@ pub(super) struct Closures {
     panic: UnsafeCell<Option<Box<dyn Any + Send>>>,
 }
 
-/// In place of an errno.
+/// The result of [`Closures::run`] after a panic, in place of an errno.
 pub(super) const PANICKED: c_int = -1;
 
 // SAFETY: `run` is the only method that uses a cell through `&self`, and its caller promises that nobody else does.
@@ -33,19 +34,21 @@ impl Closures {
         self.all.get_mut().is_empty()
     }
 
-    /// An errno, 0, or [`PANICKED`].
+    /// Runs all closures. Returns an errno, 0 or [`PANICKED`].
     ///
     /// # Safety
     ///
-    /// Nobody else uses the `Command`: in a child, because its parent sleeps, and holds it exclusively.
+    /// Nobody else may use the `Command` meanwhile. In a child this holds because the parent sleeps and has exclusive
+    /// access to the `Command`.
     pub(super) unsafe fn run(&self) -> c_int {
-        // SAFETY: the caller's promise. What an earlier start has left is another error's.
+        // SAFETY: the caller promises that nobody else uses the cells.
         let (all, error, panic) =
             unsafe { (&mut *self.all.get(), &mut *self.error.get(), &mut *self.panic.get()) };
+        // An earlier start may have left them.
         (*error, *panic) = (None, None);
         for closure in all {
-            // Panics are counted in thread-local storage, which is the parent's. If this one ended the child uncaught, the
-            // parent's thread would count as panicking for ever.
+            // Panics are counted in thread-local storage, which belongs to the parent. If nothing caught this panic
+            // before it ended the child, the parent's thread would count as panicking for ever.
             match catch_unwind(AssertUnwindSafe(closure)) {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => {
@@ -62,7 +65,7 @@ impl Closures {
         0
     }
 
-    /// The error of the closure that failed.
+    /// Takes the error of the closure that failed.
     pub(super) fn error(&mut self) -> Option<io::Error> {
         self.error.get_mut().take()
     }

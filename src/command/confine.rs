@@ -1,5 +1,5 @@
-//! What a program may do no more: rules of landlock, and filters of system calls. They come last, as they hold for what
-//! follows.
+//! Restrictions of a program: rules of landlock, and filters of system calls. They come last, because they already hold
+//! for each later step.
 
 use super::plan::{NO_NAME, Plan};
 use super::request::Request;
@@ -7,7 +7,7 @@ use crate::{Error, Stage};
 use std::ffi::{c_int, c_long, c_ushort};
 use std::os::fd::RawFd;
 
-/// `struct sock_fprog`, with an address.
+/// `struct sock_fprog`, with its pointer as an integer.
 #[repr(C)]
 struct Program {
     length: c_ushort,
@@ -27,7 +27,7 @@ impl Plan {
                 let hint = "a filter is 1 to 4096 instructions of 8 bytes each";
                 return Err(Error::new(Stage::Seccomp, libc::EINVAL, hint));
             };
-            // as aligned as `struct sock_filter`
+            // A u64 is at least as aligned as `struct sock_filter`.
             let aligned = instructions.map(|bytes| u64::from_ne_bytes(bytes.try_into().expect("8 bytes")));
             let instructions = self.keep(aligned.collect::<Vec<u64>>());
             let program = self.keep(vec![Program { length, instructions }]);
@@ -38,7 +38,7 @@ impl Plan {
     }
 }
 
-/// What the errno of landlock_restrict_self(2) or seccomp(2) hides.
+/// Explains an errno of landlock_restrict_self(2) or seccomp(2).
 pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
     Some(match (stage, errno) {
         (_, libc::EPERM | libc::EACCES) => {
@@ -54,5 +54,5 @@ pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
     })
 }
 
-/// New numbers are the same distance from each other everywhere.
+/// On every architecture, the numbers of new system calls have the same distance from each other.
 const LANDLOCK_RESTRICT_SELF: c_long = libc::SYS_clone3 + 446 - 435;

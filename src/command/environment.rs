@@ -1,4 +1,4 @@
-//! The environment of a program: the caller's at the moment of the start, with what was changed.
+//! The environment of a program: the caller's at the moment of the start, with the requested changes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(super) struct CommandEnv {
     clear: bool,
-    /// None: removed.
+    /// The changes. None means that the variable is removed.
     vars: BTreeMap<OsString, Option<OsString>>,
 }
 
@@ -43,7 +43,7 @@ impl CommandEnv {
         self.vars.is_empty() && !self.clear
     }
 
-    /// The changes as a shell, or env(1), takes them before a program.
+    /// Writes the changes in front of a program, in the form that a shell or env(1) takes.
     pub(super) fn write_for_a_shell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let removed: Vec<_> = self.vars.iter().filter(|(_, value)| value.is_none()).collect();
         if self.clear {
@@ -56,8 +56,8 @@ impl CommandEnv {
         set.try_for_each(|(key, value)| write!(f, "{}={value:?} ", key.to_string_lossy()))
     }
 
-    /// All variables, sorted if something was changed. Read through std, because only std
-    /// takes the lock that `set_var` takes.
+    /// Returns all variables, sorted if something was changed. They are read through std, because only std takes the
+    /// lock that `set_var` takes.
     pub(super) fn variables(&self) -> Vec<(OsString, OsString)> {
         if self.is_the_callers() {
             return env::vars_os().collect();
@@ -74,8 +74,8 @@ impl CommandEnv {
     }
 }
 
-/// The changes to the environment of a [`Command`](crate::Command), from [`get_envs`](crate::Command::get_envs). Each is a
-/// variable and its new value, or None if it is removed.
+/// The changes to the environment of a [`Command`](crate::Command), from [`get_envs`](crate::Command::get_envs). Each
+/// item is a variable and its new value, or None if the variable is removed.
 #[derive(Clone, Debug)]
 pub struct CommandEnvs<'a>(btree_map::Iter<'a, OsString, Option<OsString>>);
 

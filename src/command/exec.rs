@@ -1,4 +1,4 @@
-//! `exec`: the same steps in this process.
+//! `Command::exec` performs the same steps in this process.
 
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::resume_unwind;
 
 impl Request {
-    /// In the calling thread. It returns only if a step fails.
+    /// Performs the steps in the calling thread. Returns only if one of them fails.
     pub(super) fn execute_here(&mut self) -> Error {
         let Err(error) = self.execute();
         error
@@ -29,14 +29,14 @@ impl Request {
         let places = Places::take(&plan)?;
         let mask = plan.block_signals(self)?;
         let failed = plan.steps.iter().enumerate().find_map(|(done, step)| {
-            // SAFETY: what the plan has prepared; there is no child to disturb.
+            // SAFETY: the plan has prepared the step, and there is no child that it could disturb.
             let errno = unsafe { perform(step) };
             (errno != 0).then_some((done, errno))
         });
         drop(places);
         if self.capabilities.is_some() {
-            // or a later setuid would not drop capabilities
-            // SAFETY: no pointers.
+            // Otherwise a later setuid(2) would not drop capabilities.
+            // SAFETY: the call takes no pointers.
             unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 0) };
         }
         mask.restore();
@@ -47,7 +47,7 @@ impl Request {
     }
 }
 
-/// Holds the numbers that the program's descriptors will get, and gives back what was there.
+/// Reserves the numbers that the program's descriptors will get. When it is dropped, each number gets back what it had.
 struct Places(Vec<(RawFd, Option<Saved>)>);
 
 struct Saved {
@@ -57,11 +57,11 @@ struct Saved {
 }
 
 impl Places {
-    /// Takes each number that is free. A number that is in use may be another thread's, so it is taken only if it is the
-    /// `Command`'s own, if it is 0 to 2, as std does, or if nobody else uses this memory.
+    /// Reserves each number. A number that is in use may belong to another thread, so it is taken only if it belongs to
+    /// the `Command`, if it is 0 to 2 (as in std), or if nobody else uses this memory.
     fn take(plan: &Plan) -> Result<Self, Error> {
         let mut places = Self(Vec::with_capacity(plan.moves.len()));
-        // the free ones first, or a saved duplicate could land on one
+        // Free numbers come first. Otherwise a saved duplicate could get one of them.
         let used: Vec<&Move> = plan.moves.iter().filter(|it| !places.claim(it)).collect();
         for it in used {
             let target = it.target;
@@ -70,7 +70,7 @@ impl Places {
                 return Err(Error::new(Stage::Fd, libc::EBUSY, hint).at(it.argument()));
             }
             let save = || {
-                // SAFETY: no pointers; what F_DUPFD returns is a new descriptor.
+                // SAFETY: the calls take no pointers, and F_DUPFD_CLOEXEC returns a new descriptor.
                 unsafe {
                     let flags = succeed(libc::fcntl(target, libc::F_GETFD))?;
                     let fd = succeed(libc::fcntl(target, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1))?;
@@ -84,16 +84,17 @@ impl Places {
         Ok(places)
     }
 
-    /// Whether the number was free. F_DUPFD takes the lowest one from there on that is.
+    /// Takes a number if it is free, and returns whether it was. F_DUPFD takes the lowest free number from the given
+    /// one on.
     fn claim(&mut self, it: &Move) -> bool {
-        // SAFETY: no pointers; the result is a new descriptor.
+        // SAFETY: the call takes no pointers, and its result is a new descriptor.
         let fd = unsafe { libc::fcntl(it.source, libc::F_DUPFD_CLOEXEC, it.target) };
         if fd == it.target {
             self.0.push((fd, None));
             return true;
         }
         if fd >= 0 {
-            // SAFETY: the new one.
+            // SAFETY: this is the new descriptor, and nobody else has it.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
         false
@@ -103,7 +104,7 @@ impl Places {
 impl Drop for Places {
     fn drop(&mut self) {
         for (target, saved) in &self.0 {
-            // SAFETY: the number was free before this call, or it gets back what it had.
+            // SAFETY: the number was free before `exec`, or it gets back the descriptor that it had.
             unsafe {
                 match saved {
                     Some(Saved { fd, flags }) => {

@@ -1,4 +1,4 @@
-//! The descriptors of a program: which of the caller's become which numbers.
+//! The descriptors of a program: which of the caller's descriptors it gets, and under which numbers.
 
 #![allow(unsafe_code)]
 
@@ -13,7 +13,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// One descriptor of the caller's, and its number in the program.
+/// A descriptor of the caller, and its number in the program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub(super) source: RawFd,
@@ -21,20 +21,20 @@ pub(super) struct Move {
 }
 
 impl Move {
-    /// The argument of its error.
+    /// The argument that an error of this move names.
     pub(super) fn argument(self) -> Option<Box<OsStr>> {
         argument(format_args!("{} at {}", self.source, self.target))
     }
 }
 
 impl Plan {
-    /// Finds out what becomes what, and lets the child have a table of its own. Until [`give_fds`](Self::give_fds) the
-    /// descriptors have the caller's numbers.
+    /// Finds out which descriptor gets which number, and adds the step that gives the child a table of its own. Until
+    /// [`give_fds`](Self::give_fds) the descriptors have the caller's numbers.
     pub(super) fn prepare_fds(&mut self, request: &Request, defaults: [&Stdio; 3]) -> Result<Fds, Error> {
-        // Before anything here gets the number of one that is closed.
+        // This check comes first, because a descriptor that is opened below could get the number of a closed one.
         for (stdio, default) in request.stdio.iter().zip(defaults) {
             if let Kind::Standard(source) = stdio.as_ref().unwrap_or(default).0 {
-                // SAFETY: no pointers.
+                // SAFETY: the call takes no pointers.
                 if unsafe { libc::fcntl(source, libc::F_GETFD) } == -1 {
                     return Err(Error::from_io(Stage::Stdio, &io::Error::last_os_error()));
                 }
@@ -44,7 +44,7 @@ impl Plan {
         let mut kept = Vec::new();
         for (number, default) in defaults.into_iter().enumerate() {
             let target = number as c_int;
-            // a descriptor of `fd` takes the place of this one
+            // A descriptor of `Command::fd` takes the place of this one.
             if request.fds.iter().any(|(other, _)| *other == target) {
                 continue;
             }
@@ -103,7 +103,8 @@ impl Plan {
         }
         if request.close_other_fds {
             const CLOEXEC: c_long = 1 << 2;
-            // Who needs some later, or has the caller's table, must not close them now.
+            // The other descriptors stay open until execve(2) if a later step or a closure uses one of them, or if this
+            // is the caller's own table.
             let how = if self.cuts_fds && fds.late.iter().next().is_none() { 0 } else { CLOEXEC };
             for (first, last) in ranges_between(fds.targets) {
                 self.call(Stage::CloseFds, NO_NAME, libc::SYS_close_range, [first, last, how, 0]);
@@ -111,7 +112,7 @@ impl Plan {
         }
     }
 
-    /// None may have the number of a target.
+    /// Duplicates each descriptor that is used late and has the number of a target.
     fn keep_late_fds(&mut self, request: &Request, targets: &[RawFd]) -> Result<Late, Error> {
         let mut keep = |stage, fd: &OwnedFd| {
             let number = fd.as_raw_fd();
@@ -132,15 +133,15 @@ impl Plan {
     }
 }
 
-/// What `prepare_fds` has found out.
+/// The results of `prepare_fds`.
 pub(super) struct Fds {
     steps: Vec<(Option<Box<OsStr>>, Step)>,
-    /// The numbers that the program has.
+    /// The numbers of the program's descriptors.
     targets: Vec<RawFd>,
     pub(super) late: Late,
 }
 
-/// Descriptors that are used after the program's have got their numbers.
+/// Descriptors that steps use after the program's descriptors have got their numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Late {
     pub(super) program: Option<RawFd>,
@@ -157,17 +158,17 @@ impl Late {
 /// The steps that make some moves.
 #[derive(Default)]
 struct Steps {
-    /// Each with the argument for its error.
+    /// The steps, each with the argument that its error names.
     steps: Vec<(Option<Box<OsStr>>, Step)>,
     duplicates: Vec<OwnedFd>,
-    /// The numbers of the sources that have a duplicate.
+    /// The numbers of sources that were duplicated, because they are also targets.
     in_the_way: Vec<RawFd>,
 }
 
-/// If a source's number is also a target, `moves` gets a duplicate as its source. So the moves can be made in any order, and
-/// dup3(2), which refuses equal numbers, is enough.
+/// Makes the steps for moves. If a source's number is also a target, `moves` gets a duplicate as its source. So the
+/// moves can be made in any order, and dup3(2) is enough, although it refuses equal numbers.
 fn steps(moves: &mut [Move], targets: &[RawFd]) -> Result<Steps, Error> {
-    // the limit is read only if there is something to move
+    // The limit is read only if there is something to move.
     let limit = if targets.is_empty() { 0 } else { limit() };
     let mut all = Steps::default();
     let mut least = 0;
@@ -193,15 +194,16 @@ fn steps(moves: &mut [Move], targets: &[RawFd]) -> Result<Steps, Error> {
     Ok(all)
 }
 
-/// By a number that is nobody's target, from `least` on. All those below it are in use, or targets.
+/// Duplicates a descriptor to a number that is no target, from `least` on. All numbers below `least` are in use or are
+/// targets.
 fn duplicate(source: RawFd, targets: &[RawFd], least: &mut RawFd) -> io::Result<OwnedFd> {
     loop {
-        // SAFETY: no pointers; the result is a new descriptor, which nobody else has.
+        // SAFETY: the call takes no pointers, and its result is a new descriptor that nobody else has.
         let fd = unsafe {
             match libc::fcntl(source, libc::F_DUPFD_CLOEXEC, *least) {
                 -1 => {
                     let error = io::Error::last_os_error();
-                    // `least` is the limit.
+                    // `least` has reached the limit.
                     let full = error.raw_os_error() == Some(libc::EINVAL);
                     return Err(if full { io::Error::from_raw_os_error(libc::EMFILE) } else { error });
                 }
@@ -215,7 +217,7 @@ fn duplicate(source: RawFd, targets: &[RawFd], least: &mut RawFd) -> io::Result<
     }
 }
 
-/// The ranges of numbers between and above these.
+/// Returns the ranges of numbers between and above these.
 fn ranges_between(mut kept: Vec<RawFd>) -> Vec<(c_long, c_long)> {
     const LAST: c_long = u32::MAX as c_long;
     kept.sort_unstable();
@@ -232,10 +234,10 @@ fn ranges_between(mut kept: Vec<RawFd>) -> Vec<(c_long, c_long)> {
     ranges
 }
 
-/// `pipe2(2)`: the reading end, then the writing end.
+/// Makes a pipe, pipe2(2). Returns the reading end, and then the writing end.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds: [c_int; 2] = [-1; 2];
-    // SAFETY: a place for the two, which are new and ours.
+    // SAFETY: `fds` has room for two descriptors, which are new and ours.
     unsafe {
         match libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) {
             0 => Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))),
@@ -244,13 +246,13 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-/// The soft limit on the numbers of descriptors.
+/// Returns the soft limit on the numbers of descriptors.
 fn limit() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a place for the limits.
+    // SAFETY: the address is that of a `struct rlimit`.
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
         0 => limit.rlim_cur,
-        // A filter refuses. dup3(2) knows the limit.
+        // A seccomp filter refuses the call. dup3(2) will still check the limit.
         _ => libc::RLIM_INFINITY,
     }
 }

@@ -1,8 +1,8 @@
-//! How the caller's memory is kept from others while a child has it.
+//! Hides the caller's memory from others while a child has it.
 //!
-//! A child with other ids, or fewer capabilities, or in another user namespace, can be traced by whom the caller cannot be
-//! traced by, and with it the caller's memory. So the memory is not dumpable meanwhile: the kernel sees to it when ids change,
-//! and [`hide`](Plan::hide) otherwise.
+//! A child may have other ids, fewer capabilities or another user namespace than the caller. Then the child can be
+//! traced, and the caller's memory read through it, by processes that may not trace the caller. So the memory is not
+//! dumpable meanwhile. When ids change, the kernel makes it so. Otherwise [`hide`](Plan::hide) does.
 
 #![allow(unsafe_code)]
 
@@ -16,7 +16,7 @@ use std::ptr;
 use std::time::UNIX_EPOCH;
 
 impl Plan {
-    /// Where no change of ids does.
+    /// Makes the memory undumpable before steps for which the kernel does not do so.
     pub(super) fn hide(&mut self, stage: Stage) {
         if self.watches {
             let arguments = [c_long::from(libc::PR_SET_DUMPABLE), 0, 0, 0];
@@ -25,11 +25,13 @@ impl Plan {
     }
 }
 
-/// Waits until a child no longer has this memory, because it has executed its program or has ended. The kernel wakes the caller a
-/// little before (`exec_mmap`), and newer ones close descriptors before as well. Whether it can be known: if not, the memory
-/// has to stay hidden.
+/// Waits until a child no longer has this memory, because it has executed its program or has ended. The kernel wakes
+/// the caller slightly earlier (in `exec_mmap`), and newer kernels also close descriptors earlier. So neither shows
+/// that the memory is gone.
+///
+/// Returns whether this can be known. If not, the memory has to stay hidden.
 pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
-    // No other memory has these words here.
+    // No other memory has these words at this address.
     let time = UNIX_EPOCH.elapsed().unwrap_or_default();
     let here = [time.as_nanos() as usize, ptr::from_ref(&time).addr()];
     let has_it = |pid: libc::pid_t| {
@@ -37,12 +39,13 @@ pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
         let local = libc::iovec { iov_base: there.as_mut_ptr().cast(), iov_len: size_of_val(&there) };
         let remote = libc::iovec { iov_base: here.as_ptr().cast_mut().cast(), iov_len: size_of_val(&here) };
         let (pid, local, remote) = (c_long::from(pid), address(&local), address(&remote));
-        // Not by libc's syscall(2), which on x32 takes the last of six arguments from the stack with what is above its 32 bits.
-        // SAFETY: a place for the words. The kernel allows it without a question where the memory is the caller's.
+        // libc's syscall(2) does not work on x32: it takes the last of six arguments from the stack, with garbage above
+        // its 32 bits. The kernel always allows this call while the child still has the caller's memory.
+        // SAFETY: `there` has room for the words.
         unsafe { clone_trampoline_syscall(libc::SYS_process_vm_readv, pid, local, 1, remote, 1, 0) };
         there == here
     };
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the call takes no arguments.
     if !has_it(unsafe { libc::getpid() }) {
         return false;
     }

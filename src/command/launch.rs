@@ -24,20 +24,20 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::thread;
 
-/// Whether clone3(2) and CLEAR_SIGHAND are known to be refused here.
+/// Whether the kernel is known to refuse clone3(2) with CLEAR_SIGHAND.
 static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
 
-/// The child's stack, a part of the caller's.
+/// The child's stack, which is a part of the caller's.
 #[repr(C, align(16))]
 struct Room([u8; 16 * 1024]);
 
-/// What the kernel stores for the caller.
+/// The places where the kernel stores something for the caller.
 struct Stored {
     /// A pidfd of the program's child, or -1.
     pidfd: AtomicI32,
     /// The pid of the program's child, if an intermediate child has started it.
     pid: AtomicI32,
-    /// Not 0 until that child no longer has the memory.
+    /// Nonzero until that child no longer has the memory.
     second: AtomicU32,
 }
 
@@ -48,8 +48,8 @@ impl Default for Stored {
 }
 
 impl Stored {
-    /// Waits until the program's child, if an intermediate child has started it, no longer has the memory. That can be
-    /// after the intermediate child's end, if that one is killed.
+    /// If an intermediate child has started the program's child, waits until the latter no longer has the memory. If
+    /// the intermediate child is killed, this can be after its end.
     fn await_second(&self) {
         if self.pid.load(Ordering::Acquire) != 0 {
             _ = attend(&self.second, || Ok(()));
@@ -58,14 +58,15 @@ impl Stored {
 
     fn into_pidfd(self) -> Option<OwnedFd> {
         let pidfd = self.pidfd.into_inner();
-        // SAFETY: the kernel has opened it for this start.
+        // SAFETY: the kernel has opened this descriptor for this start.
         (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })
     }
 }
 
 impl Request {
     pub(super) fn start(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
-        // The child's room is a frame larger than a guard page. These compilers touch each page of such a frame themselves.
+        // The child's room makes a frame that is larger than a guard page. On these architectures the compiler touches
+        // each page of such a frame itself.
         if !cfg!(any(
             target_arch = "x86",
             target_arch = "x86_64",
@@ -80,7 +81,7 @@ impl Request {
     fn attempt_by_either_call(&mut self, defaults: [&Stdio; 3]) -> Result<Child, Error> {
         if !NO_CLEAR_SIGHAND.load(Ordering::Relaxed) {
             match self.attempt(defaults, false) {
-                // Only how handlers are reset may be done otherwise. What was asked for is not dropped.
+                // The second attempt only resets handlers in another way. It drops nothing that was requested.
                 Err(error)
                     if error.stage() == Stage::Clone3
                         && matches!(error.raw_os_error(), libc::ENOSYS | libc::EPERM | libc::EINVAL) => {}
@@ -112,7 +113,8 @@ impl Request {
             }
             stored.pid.load(Ordering::Acquire)
         };
-        // Not before: while the child had another user's ids, that user could have traced it, and with it this memory.
+        // The memory must not become dumpable earlier. While the child had another user's ids, that user could have
+        // traced it, and read this memory.
         if let Some(dumpable) = dumpable {
             let is_known = pid == 0 || wait_for_own_memory(pid);
             dumpable.restore(is_known && plan.has_changed_ids.load(Ordering::Relaxed));
@@ -124,8 +126,8 @@ impl Request {
             _ => error,
         })?;
         if plan.word.load(Ordering::Acquire) != 0 {
-            // An emulator makes a fork of a child whose parent sleeps.
-            // SAFETY: a child of ours that nobody has waited for.
+            // An emulator makes a fork of the child if its parent sleeps.
+            // SAFETY: this is a child of ours that nobody has waited for.
             unsafe { libc::kill(first_pid, libc::SIGKILL) };
             _ = wait(first_pid, libc::__WALL);
             drop(stored.into_pidfd());
@@ -137,8 +139,8 @@ impl Request {
         }
         let mut child = Child::new(pid, stored.into_pidfd().filter(|_| self.pidfd));
         if pid > 0 && (failed != usize::MAX || child.pidfd().is_none()) {
-            // A child that has not executed a program has no exit signal. Later its pid alone would not tell it from a child of
-            // `call`.
+            // A child that has not executed a program has no exit signal. It is reaped now, because later its pid alone
+            // could not tell it from a child of `call`.
             if let Some(status) = end_at_birth(pid) {
                 child.has_ended(status);
             }
@@ -158,8 +160,8 @@ impl Request {
         Ok(child)
     }
 
-    /// The arguments of the first child, and the orders of all: it is the program's, or an intermediate one that starts the
-    /// program's.
+    /// Returns the arguments of the first child, and the orders for all children. The first child is the program's, or
+    /// an intermediate one that starts the program's.
     fn births(
         &self,
         plan: &mut Plan,
@@ -173,8 +175,9 @@ impl Request {
         }
         let mut first = args;
         if plan.first > 0 {
-            // The intermediate child sleeps while the program's, a child of this process, uses its stack. They have one table
-            // of descriptors with this process, which so gets the pidfd.
+            // The program's child is a child of this process. It uses the intermediate child's stack while that child
+            // sleeps. The intermediate child shares its table of descriptors with this process, so that this process
+            // gets the pidfd.
             let flags = CloneFlags::VFORK | CloneFlags::PARENT;
             args.flags |= (flags | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_CLEARTID).bits();
             args.parent_tid = stored.pid.as_ptr().expose_provenance() as u64;
@@ -192,8 +195,8 @@ impl Request {
         (first, Orders::new(std::mem::take(&mut plan.steps), plan.first, args))
     }
 
-    /// Starts the first child, waits until it no longer has the memory, and writes its maps of ids meanwhile. The first
-    /// child's pid, and how the writing of the maps went.
+    /// Starts the first child, waits until it no longer has the memory, and writes its maps of ids meanwhile. Returns
+    /// the first child's pid, and the result of writing the maps.
     fn run(
         &self,
         plan: &Plan,
@@ -208,7 +211,7 @@ impl Request {
             let mapped = if started.is_ok() { attend(word, maps) } else { Ok(()) };
             return (started, mapped);
         }
-        // The kernel clears the word before it wakes a caller that sleeps.
+        // The kernel clears the word before it wakes a caller that sleeps, so there is nothing to wait for.
         if !plan.awaits_maps {
             return (self.start_first(plan, stored, first, orders), Ok(()));
         }
@@ -235,11 +238,13 @@ impl Request {
     ) -> Result<libc::pid_t, Error> {
         let live = if plan.first > 0 { live_between } else { live };
         let mask = plan.block_signals(self)?;
-        // SAFETY: the room is the child's until the word is 0. Without closures `live` uses no thread-local storage; with
-        // closures this thread sleeps. The child has no handlers, or blocks all signals until it has reset them.
+        // SAFETY: only the child uses the room until the word is 0. Without closures `live` uses no thread-local
+        // storage. With closures this thread sleeps. The child has no handlers, or it blocks all signals until it has
+        // reset them.
         unsafe {
             let started = start(first, Stack::InArgs, live, ptr::from_ref(orders).cast_mut().cast());
-            // An intermediate child that is killed wakes a caller whose thread-local storage the program's child may use.
+            // If an intermediate child is killed, this thread wakes while the program's child may still use its
+            // thread-local storage.
             let second = stored.pid.load(Ordering::Acquire);
             if plan.sleeps && second != 0 && stored.second.load(Ordering::Acquire) != 0 {
                 libc::kill(second, libc::SIGKILL);
@@ -250,7 +255,7 @@ impl Request {
         }
     }
 
-    /// With the words of the closure's error, if a closure failed.
+    /// Adds the text of the closure's error, if a closure failed.
     pub(super) fn with_reason(&mut self, error: Error) -> Error {
         match self.closures.error() {
             Some(reason) if error.stage() == Stage::PreExec => error.with_hint(Some(reason.to_string())),
@@ -259,7 +264,7 @@ impl Request {
     }
 }
 
-/// Why an intermediate child that took all its steps has started no child.
+/// Explains why an intermediate child has started no child although all its steps succeeded.
 fn why_no_second_child(orders: &Orders) -> Error {
     match orders.refusal.load(Ordering::Relaxed) {
         0 => {
@@ -270,8 +275,8 @@ fn why_no_second_child(orders: &Orders) -> Error {
     }
 }
 
-/// Waits until the kernel has cleared the word, as it does when the first child no longer has the memory. Writes the maps if
-/// they are waited for.
+/// Waits until the kernel has cleared the word, because the child no longer has the memory. Writes the maps if the
+/// child waits for them.
 fn attend(word: &AtomicU32, maps: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     let mut maps = Some(maps);
     let mut written = Ok(());
@@ -284,16 +289,17 @@ fn attend(word: &AtomicU32, maps: impl FnOnce() -> Result<(), Error>) -> Result<
     }
 }
 
-/// The end of a child that no longer has the memory, if it has not executed its program.
+/// Reaps a child that no longer has the memory, if it ended without executing its program, and returns its status.
 fn end_at_birth(pid: libc::pid_t) -> Option<ExitStatus> {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let options = libc::WEXITED | libc::WNOWAIT | libc::__WCLONE;
-    // SAFETY: a place for the result. `__WCLONE` does not see a child that has executed its program, unless this program
-    // traces it. A traced child stops there, and WNOWAIT leaves that stop to whoever waits.
+    // `__WCLONE` does not see a child that has executed its program, unless this program traces it. A traced child
+    // stops there, and WNOWAIT leaves that stop to the thread that waits for it.
+    // SAFETY: `info` has room for the result.
     let is_known =
         uninterrupted(|| unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) })
             .is_ok();
-    // SAFETY: it has been stored.
+    // SAFETY: waitid(2) has stored the result.
     let is_end = is_known && unsafe { info.assume_init() }.si_code != libc::CLD_TRAPPED;
     if is_end { wait(pid, libc::__WCLONE | libc::WNOHANG).ok().flatten() } else { None }
 }

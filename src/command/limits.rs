@@ -1,4 +1,4 @@
-//! How much of the machine a program may use.
+//! Limits on how much of the machine a program may use.
 
 use super::plan::{Plan, list};
 use super::request::Request;
@@ -6,7 +6,8 @@ use crate::error::argument;
 use crate::{Error, Stage};
 use std::ffi::{c_int, c_long};
 
-/// What [`Command::rlimit`](crate::Command::rlimit) limits. setrlimit(2) describes each under the name of its constant.
+/// A resource that [`Command::rlimit`](crate::Command::rlimit) limits. setrlimit(2) describes each of them under the
+/// name of its constant.
 ///
 /// ```
 /// use clone_trampoline::{Command, Resource};
@@ -29,13 +30,13 @@ pub enum Resource {
     Data,
     /// `RLIMIT_FSIZE`: bytes of a file.
     FileSize,
-    /// `RLIMIT_LOCKS`: locks of files; no longer looked at.
+    /// `RLIMIT_LOCKS`: locks of files. The kernel no longer uses it.
     Locks,
     /// `RLIMIT_MEMLOCK`: bytes of locked memory.
     LockedMemory,
     /// `RLIMIT_MSGQUEUE`: bytes of message queues.
     MessageQueues,
-    /// `RLIMIT_NICE`: 20 less the lowest nice value.
+    /// `RLIMIT_NICE`: 20 minus the lowest nice value.
     Nice,
     /// `RLIMIT_NOFILE`: one more than the highest descriptor.
     Files,
@@ -74,7 +75,7 @@ impl Resource {
 }
 
 impl Plan {
-    /// While /proc is the caller's.
+    /// Sets the OOM score. This has to come before steps that may replace the caller's /proc.
     pub(super) fn adjust_oom_score(&mut self, request: &Request) {
         if let Some(score) = request.oom_score_adj {
             self.write(Stage::OomScoreAdj, c"/proc/self/oom_score_adj", score.to_string());
@@ -83,7 +84,7 @@ impl Plan {
 
     pub(super) fn limit(&mut self, request: &Request) -> Result<(), Error> {
         for (resource, soft, hard) in &request.limits {
-            // struct rlimit64, on every architecture
+            // This is a `struct rlimit64` on every architecture.
             let limits = self.keep(vec![*soft, *hard]);
             let arguments = [0, c_long::from(resource.number()), limits, 0];
             self.call(Stage::Rlimit, argument(format_args!("{resource:?}")), libc::SYS_prlimit64, arguments);
@@ -94,11 +95,11 @@ impl Plan {
         }
         if let Some(cpus) = &request.cpus {
             let name = list(cpus);
-            // no kernel is built for so many CPUs
+            // No kernel is built for so many CPUs.
             if cpus.iter().any(|cpu| *cpu > 0xffff) {
                 return Err(Error::new(Stage::Affinity, libc::EINVAL, "there is no such CPU").at(name));
             }
-            // the kernel's set: an array of long
+            // The kernel's set is an array of long.
             let bits = usize::BITS as usize;
             let mut set = vec![0_usize; cpus.iter().max().map_or(1, |cpu| cpu / bits + 1)];
             for cpu in cpus {

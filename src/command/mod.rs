@@ -1,8 +1,8 @@
-//! `Command`: a program in a child of its own, as std's, without a copy of the memory.
+//! `Command` starts a program in a child process, like std's `Command`, but without a copy of the memory.
 //!
-//! The child shares the memory until it executes the program, and runs beside the caller, on room of the caller's stack.
-//! `plan` makes a list of steps of what was asked for, `child` walks it in the child, and `launch` starts the child and
-//! waits until it no longer has the memory.
+//! The child shares the caller's memory until it executes the program. It runs beside the caller, on a part of the
+//! caller's stack. `plan` turns the request into a list of steps, `child` performs them in the child, and `launch`
+//! starts the child and waits until it no longer has the memory.
 
 #![allow(unsafe_code, reason = "a function that is unsafe to call")]
 
@@ -43,15 +43,15 @@ use std::path::Path;
 use std::process::{ExitStatus, Output};
 use std::slice;
 
-/// Starts programs as [`std::process::Command`] does. The cost of a start does not grow with the caller's memory, whatever
-/// is asked for.
+/// Starts programs like [`std::process::Command`]. A start costs the same however much memory the caller has.
 ///
-/// Names, meanings and defaults are std's. A program is looked for where std looks for it. For some requests std has to call
-/// fork(2), which copies the page tables. Here each request is a step of a child that shares the memory, so a gigabyte of
-/// it costs nothing. The caller stays awake while the child prepares itself: it can handle signals, and it can be
-/// stopped. Only closures of [`pre_exec`](Self::pre_exec) make it sleep.
+/// Names, meanings and defaults are those of std, and programs are looked up in the same places. For some requests std
+/// has to call fork(2), which copies the page tables. Here the child itself performs every request while it shares the
+/// memory, so even a gigabyte of memory costs nothing. The caller stays awake meanwhile: it can handle signals, and it
+/// can be stopped. It sleeps only with [`pre_exec`](Self::pre_exec), [`cgroup`](Self::cgroup) or
+/// [`oom_score_adj`](Self::oom_score_adj), or if it is traced.
 ///
-/// An error says what failed with what, and the `Command` can be used again:
+/// An error names the step that failed and its argument. The `Command` can be used again afterwards:
 ///
 /// ```
 /// use clone_trampoline::Command;
@@ -63,20 +63,20 @@ use std::slice;
 /// );
 /// ```
 ///
-/// A start has these parts, in this order: what the kernel does at birth (flags, cgroup, pid), `oom_score_adj`, maps of ids,
-/// namespaces to join, host name, mounts, session, process group, terminal, descriptors, limits, root directory, bounding set,
-/// groups, gid, uid, capabilities, `no_new_privs`, the signal at the parent's death, working directory, umask, signals,
-/// closures, landlock, filters, the program. The first part that fails gives the error.
+/// A start has these parts, in this order: what the kernel does at birth (flags, cgroup, pid), `oom_score_adj`, maps of
+/// ids, namespaces to join, host name, mounts, session, process group, terminal, descriptors, limits, root directory,
+/// bounding set, groups, gid, uid, capabilities, `no_new_privs`, the signal at the parent's death, working directory,
+/// umask, signals, closures, landlock, filters, the program. The first part that fails gives the error. Because the
+/// working directory is changed before the program is looked up, a relative program and a relative entry of `PATH` are
+/// looked up in the new directory.
 ///
-/// A start takes 16 KiB of the calling thread's stack. A signal handler of the caller must not leave a start by longjmp(3),
-/// and not return in a copy that it has made of the process by fork(2). A child that is being started keeps the ids that the
-/// caller had, even if another thread changes them meanwhile. Before Linux 5.16 a child that dumps core before it executes its
-/// program ends the caller, too.
+/// A start uses 16 KiB of the calling thread's stack. A signal handler of the caller must not leave a start by
+/// longjmp(3). If the handler calls fork(2), it must not return in the copy of the process. The child keeps the ids
+/// that the caller had at the beginning, even if another thread changes them during the start. Before Linux 5.16, a
+/// child that dumps core before it executes its program also ends the caller.
 ///
-/// A debugger or strace(1) sees the child as that of vfork(2): where the program is traced, the calling thread sleeps in each
-/// start, as with closures. valgrind ends a program that starts another one so.
-///
-/// So a relative program, and a relative entry of `PATH`, are looked for in the new working directory.
+/// If the calling program is traced, by a debugger or strace(1), the calling thread sleeps during each start, as it
+/// does with closures, and the tracer sees a vfork(2). valgrind ends a program that starts another one in this way.
 ///
 /// ```
 /// use clone_trampoline::{Command, Stdio};
@@ -90,8 +90,11 @@ use std::slice;
 pub struct Command(Request);
 
 impl Command {
-    /// A program without arguments, with the caller's environment, working directory and descriptors 0 to 2. A name without
-    /// a slash is looked for in the program's own `PATH`.
+    /// Creates a `Command` for a program, without arguments and with the caller's environment, working directory and
+    /// descriptors 0 to 2.
+    ///
+    /// A name without a slash is looked up in the `PATH` that the program will get, or in `/bin:/usr/bin` if it gets
+    /// none.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -133,7 +136,8 @@ impl Command {
         self
     }
 
-    /// Sets `argv[0]`, the name by which the program knows itself. By default it is the program.
+    /// Sets `argv[0]`, the name that the program sees as its own. By default it is the program as given to
+    /// [`new`](Self::new).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -199,7 +203,7 @@ impl Command {
         self
     }
 
-    /// Removes all variables. What `env` set before is removed, too.
+    /// Removes all variables from the program's environment, also those that [`env`](Self::env) has set before.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -213,7 +217,7 @@ impl Command {
         self
     }
 
-    /// The program's working directory.
+    /// Sets the program's working directory, chdir(2).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -226,7 +230,8 @@ impl Command {
         self
     }
 
-    /// The program's stdin. By default it is the caller's; for [`output`](Self::output) it is `/dev/null`.
+    /// Sets the program's stdin. By default it is the caller's. With [`output`](Self::output) the default is
+    /// `/dev/null`.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -241,7 +246,7 @@ impl Command {
         self
     }
 
-    /// The program's stdout. By default it is the caller's; for [`output`](Self::output) it is a pipe.
+    /// Sets the program's stdout. By default it is the caller's. With [`output`](Self::output) the default is a pipe.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -255,7 +260,7 @@ impl Command {
         self
     }
 
-    /// The program's stderr. By default it is the caller's; for [`output`](Self::output) it is a pipe.
+    /// Sets the program's stderr. By default it is the caller's. With [`output`](Self::output) the default is a pipe.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -270,7 +275,7 @@ impl Command {
         self
     }
 
-    /// Whether the program leads a new session, setsid(2).
+    /// Sets whether the program leads a new session, setsid(2).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -285,7 +290,7 @@ impl Command {
         self
     }
 
-    /// The program's process group, setpgid(2). 0 makes a new one, with the program's pid as its number.
+    /// Sets the program's process group, setpgid(2). 0 makes a new group, with the program's pid as its number.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -300,8 +305,8 @@ impl Command {
         self
     }
 
-    /// The program's root directory, chroot(2), which takes `CAP_SYS_CHROOT`. The working directory is then `/` of that root,
-    /// unless another one is asked for.
+    /// Sets the program's root directory, chroot(2). This needs `CAP_SYS_CHROOT`. The working directory becomes `/` in
+    /// that root, unless [`current_dir`](Self::current_dir) sets another one.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -318,7 +323,7 @@ impl Command {
         self
     }
 
-    /// The program's supplementary groups, setgroups(2), which takes `CAP_SETGID`.
+    /// Sets the program's supplementary groups, setgroups(2). This needs `CAP_SETGID`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -333,7 +338,8 @@ impl Command {
         self
     }
 
-    /// The program's gid: real, effective and saved, setresgid(2). `u32::MAX` is an error, because it is no id.
+    /// Sets the program's real, effective and saved gid, setresgid(2). A gid that the caller does not have needs
+    /// `CAP_SETGID`. `u32::MAX` is an error, because it is not a valid id.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -348,8 +354,11 @@ impl Command {
         self
     }
 
-    /// The program's uid: real, effective and saved, setresuid(2). Without [`groups`](Self::groups) the supplementary groups are
-    /// dropped. As with std, they stay if the caller may not drop them. `u32::MAX` is an error, because it is no id.
+    /// Sets the program's real, effective and saved uid, setresuid(2). A uid that the caller does not have needs
+    /// `CAP_SETUID`. `u32::MAX` is an error, because it is not a valid id.
+    ///
+    /// Without [`groups`](Self::groups), the supplementary groups are dropped. As in std, they stay if the caller may
+    /// not drop them.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -364,34 +373,39 @@ impl Command {
         self
     }
 
-    /// Runs a closure in the child, before landlock, filters and the program. At each start all closures run, in the order in
-    /// which they were given.
+    /// Adds a closure that runs in the child, before landlock, filters and the program. Each start runs all closures,
+    /// in the order in which they were added.
     ///
-    /// The closure runs in the caller's memory, with the caller's thread-local storage. What it writes there stays. The
-    /// calling thread sleeps until the program is executed: it handles no signals, a shell may not learn of Ctrl-Z, and
-    /// set*id in another thread waits. If the closure returns an error, the start fails with all of that error's words.
-    /// If it panics, the child ends by `SIGABRT`. In a program that is built with `panic = "abort"` the caller's thread then
-    /// counts as panicking for ever.
+    /// The closure runs in the caller's memory and with the caller's thread-local storage, so everything that it writes
+    /// there stays. The calling thread sleeps until the program is executed. Meanwhile it handles no signals, a shell
+    /// may not notice Ctrl-Z, and set*id in another thread waits. If the closure returns an error, the start fails, and
+    /// its error contains the whole text of that error. If the closure panics, the child ends by `SIGABRT`. If the
+    /// program is built with `panic = "abort"`, the caller's thread then counts as panicking for ever.
     ///
-    /// The program's environment was made before: a variable that the closure sets is set in the caller, and not for the program.
+    /// The program's environment is made before the closure runs. So a variable that the closure sets is set in the
+    /// caller and not for the program.
     ///
-    /// On musl `raise`, `abort` and `gettid` of libc name the caller's thread, not the child.
+    /// On musl, libc's `raise`, `abort` and `gettid` use the tid of the caller's thread instead of the child's.
     ///
     /// # Safety
     ///
-    /// As for [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec), with four more. Other threads run at
-    /// the same time, in the same memory. If one of them may call set*id or setgroups of libc, the closure does not: both would
-    /// wait for ever, so use [`uid`](Self::uid), [`gid`](Self::gid) and [`groups`](Self::groups), or the system call itself. A
-    /// signal can end the child at any point of the closure: a lock that it holds then
-    /// stays locked, and data that it is changing stay half changed. And nothing that the closure leaves in memory may own
-    /// what only the child has, such as a descriptor that it has opened.
+    /// The conditions of [`CommandExt::pre_exec`](std::os::unix::process::CommandExt::pre_exec) apply, and four more:
+    ///
+    /// - Other threads run at the same time, in the same memory.
+    /// - If another thread may call set*id or setgroups of libc, the closure must not call them, because both would
+    ///   wait for ever. Use [`uid`](Self::uid), [`gid`](Self::gid) and [`groups`](Self::groups), or the system call
+    ///   itself.
+    /// - A signal can end the child at any point of the closure. A lock that the closure holds then stays locked, and
+    ///   data that it is changing stay half changed.
+    /// - Nothing that the closure leaves in memory may own a thing that only the child has, such as a descriptor that
+    ///   the closure has opened.
     ///
     /// ```
     /// use clone_trampoline::Command;
     /// use std::io;
     ///
     /// let mut command = Command::new("true");
-    /// // SAFETY: it takes no lock.
+    /// // SAFETY: the closure takes no lock.
     /// unsafe { command.pre_exec(|| Err(io::Error::other("my own reason"))) };
     /// assert_eq!(command.spawn().unwrap_err().to_string(), "pre_exec: my own reason");
     /// ```
@@ -407,7 +421,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Of the parts of the start, the first one that failed. The child is gone then, and the caller gets no `SIGCHLD`.
+    /// The error of the first part of the start that failed. The child is gone by then, and the caller gets no
+    /// `SIGCHLD`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -421,11 +436,11 @@ impl Command {
         self.0.start([const { Stdio::inherit() }; 3].each_ref()).map_err(io::Error::from)
     }
 
-    /// Starts the program, and waits for its end.
+    /// Starts the program and waits for its end.
     ///
     /// # Errors
     ///
-    /// Those of [`spawn`](Self::spawn) and [`Child::wait`].
+    /// The errors of [`spawn`](Self::spawn) and [`Child::wait`].
     ///
     /// ```
     /// assert!(clone_trampoline::Command::new("true").status()?.success());
@@ -435,12 +450,12 @@ impl Command {
         self.spawn()?.wait()
     }
 
-    /// Starts the program, reads its stdout and stderr, and waits for its end. By default these two are pipes, and stdin is
-    /// nothing.
+    /// Starts the program, reads its stdout and stderr, and waits for its end. By default stdout and stderr are pipes,
+    /// and stdin is `/dev/null`.
     ///
     /// # Errors
     ///
-    /// Those of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    /// The errors of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
     ///
     /// ```
     /// let output = clone_trampoline::Command::new("echo").arg("said").output()?;
@@ -451,15 +466,19 @@ impl Command {
         self.0.start([&Stdio::null(), &Stdio::piped(), &Stdio::piped()])?.wait_with_output()
     }
 
-    /// Executes the program in place of this one, after the same steps. Returns only if one of them fails.
+    /// Executes the program in place of this one, execve(2), after the same steps as [`spawn`](Self::spawn). Returns
+    /// only if a step fails.
     ///
-    /// After a failure, descriptors and blocked signals are as before, with one exception: after `close_other_fds` the other
-    /// descriptors are close-on-exec. Other steps stay, as with std: the calling thread's ids, capabilities, namespaces,
-    /// filters, `no_new_privs` and signal at its parent's death; the root, the directory, the umask, limits, the session and
-    /// the actions of signals, so `SIGPIPE` is no longer ignored. What only a child can have is an error: flags, maps of ids, a
-    /// cgroup, a pid. In a program of several
-    /// threads a number above 2 must be free or belong to this `Command`. Otherwise the error is `EBUSY`, because another
-    /// thread may use what is open there.
+    /// After a failure, descriptors and blocked signals are as before, with one exception: after `close_other_fds` the
+    /// other descriptors are close-on-exec. The effects of other steps stay, as in std. For the calling thread these
+    /// are its ids, capabilities, namespaces, filters, `no_new_privs` and the signal at its parent's death. For the
+    /// program they are its root, working directory, umask, limits, session and actions of signals, so `SIGPIPE` is no
+    /// longer ignored.
+    ///
+    /// Requests that need a child are errors: flags, maps of ids, a cgroup, a pid, a pid namespace to join, `autoreap`
+    /// and `kill_on_close`. In a program of several threads, a descriptor's number above 2 must be free or belong to
+    /// this `Command`. Otherwise the error is `EBUSY`, because another thread may use the descriptor that is open
+    /// there.
     ///
     /// ```no_run
     /// let error = clone_trampoline::Command::new("sh").exec();
@@ -469,13 +488,13 @@ impl Command {
         self.0.execute_here().into()
     }
 
-    /// The program.
+    /// Returns the program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
         &self.0.program
     }
 
-    /// The arguments, without the first one.
+    /// Returns the arguments, without `argv[0]`.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -490,12 +509,12 @@ impl Command {
         CommandArgs(self.0.arguments[1..].iter())
     }
 
-    /// The changes of the environment.
+    /// Returns the changes to the environment.
     pub fn get_envs(&self) -> CommandEnvs<'_> {
         self.0.environment.changes()
     }
 
-    /// Whether the program gets nothing of the caller's environment.
+    /// Returns whether the program gets none of the caller's variables, because of [`env_clear`](Self::env_clear).
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -508,7 +527,7 @@ impl Command {
         self.0.environment.is_cleared()
     }
 
-    /// The working directory, if it is not the caller's.
+    /// Returns the working directory, or `None` if it is the caller's.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -523,14 +542,14 @@ impl Command {
     }
 }
 
-/// As std's: what a shell would take, and, by `{:#?}`, all that was asked for.
+/// Shows the same as std: `{:?}` is a command line for a shell, and `{:#?}` is everything that was requested.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// The arguments of a [`Command`], by [`get_args`](Command::get_args).
+/// The arguments of a [`Command`], from [`get_args`](Command::get_args).
 #[derive(Clone, Debug)]
 pub struct CommandArgs<'a>(slice::Iter<'a, OsString>);
 

@@ -1,4 +1,4 @@
-//! What a program sees of the file systems, in a mount namespace of its own.
+//! The mounts and the root of a program in its own mount namespace.
 
 use super::child::Step;
 use super::plan::{NO_NAME, Plan};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A mount in the program's own mount namespace, for [`Command::mount`](crate::Command::mount).
 ///
-/// A directory that is missing at the target is made; the one above it has to be there.
+/// If the target directory is missing, it is made. The directory above it has to exist.
 ///
 /// ```
 /// use clone_trampoline::{Command, Mount, SafeFlags};
@@ -41,33 +41,34 @@ impl Mount {
         Self { kind, target: target.to_owned(), options: OsString::new(), read_only: false }
     }
 
-    /// A file or directory at another place, with all that is mounted below it. The target of a file has to be there.
+    /// Makes a file or directory appear at another place, with everything that is mounted below it. If it is a file,
+    /// the target has to exist.
     pub fn bind<S: AsRef<Path>, T: AsRef<Path>>(source: S, target: T) -> Self {
         Self::new(Kind::Bind(source.as_ref().to_owned()), target.as_ref())
     }
 
-    /// A new file system of this type, such as `tmpfs` and `proc`, without devices and setuid programs.
+    /// Makes a new file system of this type, such as `tmpfs` or `proc`. Devices and setuid programs in it do not work.
     ///
-    /// `proc` shows the pid namespace of the program. A user namespace may only mount it where all of another `/proc` can be
-    /// seen; containers often hide parts of theirs.
+    /// `proc` shows the pid namespace of the program. In a user namespace, it can only be mounted if another `/proc` is
+    /// completely visible. Containers often hide parts of theirs.
     pub fn file_system<F: AsRef<OsStr>, T: AsRef<Path>>(kind: F, target: T) -> Self {
         Self::new(Kind::FileSystem(kind.as_ref().to_owned()), target.as_ref())
     }
 
-    /// What is mounted there already, to make it [read-only](Self::read_only).
+    /// Refers to the mount that is already there, to make it [read-only](Self::read_only).
     pub fn in_place<T: AsRef<Path>>(target: T) -> Self {
         Self::new(Kind::InPlace, target.as_ref())
     }
 
-    /// The file system's own options, such as `size=16m,mode=700`.
+    /// Sets the file system's own options, such as `size=16m,mode=700`.
     #[must_use]
     pub fn options<O: AsRef<OsStr>>(mut self, options: O) -> Self {
         self.options = options.as_ref().to_owned();
         self
     }
 
-    /// Nothing can be written there, nor below, until somebody with `CAP_SYS_ADMIN` in the namespace makes it writable again.
-    /// Needs Linux 5.12.
+    /// Makes the mount and all mounts below it read-only, mount_setattr(2) (Linux 5.12). A process with `CAP_SYS_ADMIN`
+    /// in the namespace can make them writable again.
     ///
     /// ```
     /// use clone_trampoline::{Command, Mount, SafeFlags};
@@ -87,7 +88,7 @@ impl Mount {
     }
 }
 
-// The type of mount(2)'s flags is not the same everywhere.
+// The type of mount(2)'s flags differs between targets.
 const REC: c_ulong = libc::MS_REC as c_ulong;
 const PRIVATE: c_ulong = libc::MS_PRIVATE as c_ulong;
 const BIND: c_ulong = libc::MS_BIND as c_ulong;
@@ -136,7 +137,7 @@ impl Plan {
         if mount.read_only {
             const RECURSIVE: c_long = 0x8000;
             const READ_ONLY: u64 = 1;
-            // `struct mount_attr`: what is set, what is cleared, propagation, a user namespace
+            // `struct mount_attr`: the flags to set, the flags to clear, the propagation and a user namespace.
             let attributes = [READ_ONLY, 0, 0, 0];
             let size = size_of_val(&attributes) as c_long;
             let attributes = self.keep(attributes.to_vec());
@@ -146,12 +147,13 @@ impl Plan {
         Ok(())
     }
 
-    /// As in pivot_root(2): the old root comes to lie on the new one, and is taken off.
+    /// Changes the root without another directory, as pivot_root(2) describes it: the old root lies on top of the new
+    /// one, and is then unmounted.
     fn pivot_root(&mut self, root: &Path) -> Result<(), Error> {
         let name = || Some(root.as_os_str().into());
         let path = self.keep_text(Stage::PivotRoot, root.as_os_str())?;
         let here = self.keep_text(Stage::PivotRoot, OsStr::new("."))?;
-        // It has to be a mount.
+        // The new root has to be a mount.
         self.call_mount(Stage::PivotRoot, name(), [path, path, 0, 0], BIND | REC);
         self.call(Stage::PivotRoot, name(), libc::SYS_chdir, [path, 0, 0, 0]);
         self.call(Stage::PivotRoot, name(), libc::SYS_pivot_root, [here, here, 0, 0]);
@@ -173,7 +175,7 @@ impl Plan {
     }
 }
 
-/// What the errno of a mount hides.
+/// Explains an errno of a mount.
 pub(super) fn why(errno: c_int) -> Option<&'static str> {
     Some(match errno {
         libc::EPERM => {
@@ -192,5 +194,5 @@ fn refuse(stage: Stage, path: &Path, hint: &'static str) -> Error {
     Error::new(stage, libc::EINVAL, hint).at(Some(path.as_os_str().into()))
 }
 
-/// New numbers are the same distance from each other everywhere.
+/// On every architecture, the numbers of new system calls have the same distance from each other.
 const MOUNT_SETATTR: c_long = libc::SYS_clone3 + 442 - 435;

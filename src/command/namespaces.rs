@@ -1,4 +1,4 @@
-//! The namespaces of a program: those it is born in, and those of others that it joins.
+//! The namespaces of a program: new ones, and existing ones that it joins.
 
 #![allow(unsafe_code)]
 
@@ -18,16 +18,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-/// A namespace that is joined.
+/// A namespace to join.
 pub(super) struct Joined {
     fd: c_int,
     /// Its `CLONE_NEW*` flag.
     kind: c_int,
-    /// Whether the rights for it come with the user namespace that is joined.
+    /// Whether the rights to join it come from the user namespace that is joined.
     belongs_to_user: bool,
 }
 
-/// The mount namespace comes last, as /proc may be another one there.
+/// The order within a group. The mount namespace comes last, because it may have another /proc.
 const ORDER: [(c_int, &str); 8] = [
     (libc::CLONE_NEWUSER, "user"),
     (libc::CLONE_NEWPID, "pid"),
@@ -40,13 +40,13 @@ const ORDER: [(c_int, &str); 8] = [
 ];
 
 impl Request {
-    /// Those to join, in the order in which it is done: first what the caller has the rights for, then the user namespace, then
-    /// what it gives the rights for.
+    /// Returns the namespaces to join, in the order of joining. First come those for which the caller has the rights,
+    /// then the user namespace, and then those for which the user namespace gives the rights.
     pub(super) fn joined(&self) -> Result<Vec<Joined>, Error> {
         let mut all = Vec::with_capacity(self.namespaces.len());
         for namespace in &self.namespaces {
             let fd = namespace.as_raw_fd();
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let kind = unsafe { libc::ioctl(fd, GET_TYPE as _) };
             match kind {
                 -1 => {
@@ -81,8 +81,8 @@ impl Request {
         Ok(all)
     }
 
-    /// Whether an intermediate child joins: only a child of who joins a pid namespace is in it, and new namespaces are made
-    /// with the rights, and inside, of those that are joined.
+    /// Returns whether an intermediate child joins the namespaces. When a task joins a pid namespace, only its later
+    /// children are in it. And new namespaces are to be made inside the joined ones, and with the rights there.
     pub(super) fn joins_before_birth(&self, joined: &[Joined]) -> bool {
         const NEW: CloneFlags = NAMESPACES.union(CloneFlags::NEWUSER);
         let early = include(joined, libc::CLONE_NEWUSER) || include(joined, libc::CLONE_NEWPID);
@@ -90,11 +90,11 @@ impl Request {
     }
 }
 
-/// The device and the inode by which a namespace is known.
+/// Returns the device and the inode that identify a namespace.
 #[allow(clippy::unnecessary_cast, reason = "they are narrower on some architectures")]
 fn identity(fd: c_int) -> Option<(u64, u64)> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: a place for what is told of the file.
+    // SAFETY: `stat` has room for the result.
     unsafe {
         match libc::fstat(fd, stat.as_mut_ptr()) {
             0 => {
@@ -106,9 +106,9 @@ fn identity(fd: c_int) -> Option<(u64, u64)> {
     }
 }
 
-/// The user namespace that a namespace belongs to, if the caller may know.
+/// Returns the user namespace that a namespace belongs to, if the caller may know it.
 fn owner(fd: c_int) -> Option<(u64, u64)> {
-    // SAFETY: no pointers; the result is a new descriptor.
+    // SAFETY: the call takes no pointers, and its result is a new descriptor.
     let owner = unsafe {
         match libc::ioctl(fd, GET_USER as _) {
             -1 => return None,
@@ -119,12 +119,13 @@ fn owner(fd: c_int) -> Option<(u64, u64)> {
 }
 
 impl Plan {
-    /// What an intermediate child does.
+    /// Adds the steps of an intermediate child.
     pub(super) fn join_before_birth(&mut self, request: &Request, joined: &[Joined]) {
-        // Before the memory is hidden, and the file with it. Its child inherits the score.
+        // This comes first, because hiding the memory also hides the file in /proc. The intermediate child's own child
+        // inherits the score.
         self.adjust_oom_score(request);
         for it in joined {
-            // Who is root there may trace whatever is there.
+            // Root of that namespace may trace all processes in it.
             if it.kind == libc::CLONE_NEWUSER {
                 self.hide(Stage::JoinNamespace);
             }
@@ -133,7 +134,7 @@ impl Plan {
         self.first = self.steps.len();
     }
 
-    /// In the order in which they give the rights for what follows.
+    /// Adds the steps for namespaces, in the order in which each gives the rights for the next ones.
     pub(super) fn enter_namespaces(&mut self, request: &Request, joined: &[Joined]) -> Result<(), Error> {
         self.map_ids(request);
         joined.iter().for_each(|it| self.join(it));
@@ -162,7 +163,7 @@ impl Plan {
             }
             return;
         }
-        // Whoever waits for a parent that has died would wait for ever.
+        // If the parent died, the child would wait for its maps for ever. The signal at the parent's death ends it.
         let signal = |signal: c_int| [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
         self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, signal(libc::SIGKILL));
         self.look_for_parent(std::process::id(), self.parent.as_ref().map(AsRawFd::as_raw_fd));
@@ -170,7 +171,7 @@ impl Plan {
         self.call(Stage::ParentDeath, NO_NAME, libc::SYS_prctl, signal(0));
     }
 
-    /// Writes a text to a file that is there.
+    /// Adds a step that writes a text to an existing file.
     pub(super) fn write(&mut self, stage: Stage, path: &'static CStr, text: String) {
         let length = text.len() as c_long;
         let name = argument(text.trim_end());
@@ -179,7 +180,7 @@ impl Plan {
     }
 }
 
-/// What the errno of setns(2) hides.
+/// Explains an errno of setns(2).
 pub(super) fn why(errno: c_int) -> Option<&'static str> {
     Some(match errno {
         libc::EPERM => {
@@ -197,11 +198,11 @@ pub(super) fn why(errno: c_int) -> Option<&'static str> {
 
 /// Writes the maps that a child waits for. The kernel has stored the child's pidfd.
 pub(super) fn serve_maps(maps: &IdMaps, word: &AtomicU32, pidfd: &AtomicI32) -> Result<(), Error> {
-    // SAFETY: the kernel has opened it for the start that waits for this function.
+    // SAFETY: the kernel has opened this pidfd for the start that waits for this function.
     let pidfd = unsafe { BorrowedFd::borrow_raw(pidfd.load(Ordering::Acquire)) };
     let written = Process::of(pidfd).and_then(|process| maps.write_of(&process));
     let state = if written.is_ok() { HAS_MAPS } else { HAS_NO_MAPS };
-    // If it has been killed meanwhile, the word is 0.
+    // If the child has been killed meanwhile, the word is 0.
     _ = word.compare_exchange(AWAITS_MAPS, state, Ordering::AcqRel, Ordering::Relaxed);
     wake(word);
     written
@@ -209,13 +210,14 @@ pub(super) fn serve_maps(maps: &IdMaps, word: &AtomicU32, pidfd: &AtomicI32) -> 
 
 /// Wakes whoever waits for the word.
 pub(super) fn wake(word: &AtomicU32) {
-    // SAFETY: a futex word. The kernel wakes it as a shared one, too.
+    // This is not a private wake, because the kernel's own wake is not private either.
+    // SAFETY: this is a futex word.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, c_int::MAX) };
 }
 
-/// A pidfd of this process, for children who are in another pid namespace.
+/// Opens a pidfd of this process, for children in another pid namespace.
 pub(super) fn own_pidfd() -> Result<OwnedFd, Error> {
-    // SAFETY: no pointers; the result is a new descriptor.
+    // SAFETY: the call takes no pointers, and its result is a new descriptor.
     unsafe {
         match libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) {
             -1 => {
@@ -228,12 +230,12 @@ pub(super) fn own_pidfd() -> Result<OwnedFd, Error> {
     }
 }
 
-/// Whether the program's child has no pid for its parent.
+/// Returns whether the parent has no pid in the pid namespace of the program's child.
 pub(super) fn hide_parent(request: &Request, joined: &[Joined]) -> bool {
     request.flags.contains(SafeFlags::NEWPID) || include(joined, libc::CLONE_NEWPID)
 }
 
-/// Whether a namespace of this kind is joined.
+/// Returns whether a namespace of this kind is joined.
 pub(super) fn include(joined: &[Joined], kind: c_int) -> bool {
     joined.iter().any(|it| it.kind == kind)
 }

@@ -1,4 +1,4 @@
-//! What was asked for, as a list of the child's steps.
+//! Turns the requests into a list of steps for the child.
 
 use super::child::{RUNS, Step, address};
 use super::fds::{Late, Move};
@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 /// Who performs the steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// A child, which has to reset the handlers, or was born without.
+    /// A child. `resets` says that the kernel does not remove its handlers at birth, so it has to reset them itself.
     Child { resets: bool },
     /// The caller, for `exec`.
     InPlace,
@@ -36,43 +36,44 @@ pub(super) enum Way {
 /// The child's steps, and everything that they point to.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    /// The number of those that an intermediate child takes.
+    /// The number of steps that an intermediate child performs.
     pub(super) first: usize,
     /// The stage and the argument that an error of each step names.
     names: Vec<(Stage, Option<Box<OsStr>>)>,
-    /// The moves of descriptors, which come first.
+    /// The moves of descriptors.
     pub(super) moves: Vec<Move>,
-    /// Those of the targets that are open in this process, and nobody's but the `Command`'s and this plan's.
+    /// The targets that are open in this process, but belong only to the `Command` and to this plan.
     pub(super) own: Vec<RawFd>,
     /// The caller's ends of pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
     pub(super) has_closures: bool,
-    /// Whether the caller sleeps while the child has its memory: for closures, which use its thread-local storage and as much
-    /// stack as they like; for `oom_score_adj`, which the kernel sets for all who share a memory, except in vfork(2); for a
-    /// cgroup, whose limit of memory could otherwise kill all who share it; and for debuggers.
+    /// Whether the caller sleeps while the child has its memory. Closures need this, because they use the caller's
+    /// thread-local storage and any amount of stack. `oom_score_adj` needs it, because the kernel sets the score of all
+    /// tasks that share a memory, except in vfork(2). A cgroup needs it, because its memory limit could otherwise kill
+    /// all tasks that share the memory. And debuggers need it.
     pub(super) sleeps: bool,
     /// Whether the memory has to be hidden before the child's birth.
     pub(super) hides: bool,
     /// Whether others could see the memory while the child has it.
     pub(super) watches: bool,
-    /// Whether the memory is no longer dumpable, because of the child.
+    /// Whether the child has made the memory undumpable.
     pub(super) has_changed_ids: Rc<AtomicBool>,
     /// Whether the child waits until its parent has written its maps of ids.
     pub(super) awaits_maps: bool,
-    /// A pidfd of this process, for a child in whose pid namespace it has no pid.
+    /// A pidfd of this process, if it has no pid in the child's pid namespace.
     pub(super) parent: Option<OwnedFd>,
-    /// 1 until the kernel clears it, when the first child no longer has the memory.
+    /// Nonzero until the kernel clears it, when the first child no longer has the memory.
     pub(super) word: Rc<AtomicU32>,
     /// Whether child and caller share the table of descriptors until the first step copies the part that is needed.
     pub(super) cuts_fds: bool,
     /// The signals that are blocked in the program. If none were asked for, the caller's mask is stored here just before
     /// the start.
     pub(super) mask: Rc<Cell<Set>>,
-    /// The PATH in which the program is looked for, if it has no slash.
+    /// The PATH in which the program is looked up, if its name has no slash.
     pub(super) path: Option<OsString>,
     /// Descriptors of the program that only the plan owns.
     pub(super) fds: Vec<OwnedFd>,
-    /// What the steps point to.
+    /// The values that the steps point to.
     kept: Vec<Box<dyn Any>>,
 }
 
@@ -92,11 +93,12 @@ impl Plan {
         let awaits_maps = !request.maps.are_the_callers();
         let asks_for_parent = awaits_maps || request.parent_death_signal.is_some();
         let lowers_capabilities = request.capabilities.is_some();
-        // The kernel looks at the flag first and at the capabilities then, so the one has to be right before the others change.
+        // To decide who may trace, the kernel checks the dumpable flag first and the capabilities afterwards. So the
+        // flag has to be cleared before the capabilities change.
         let hides = hides_from_owner(request.flags.into()) || lowers_capabilities && is_root();
         let joins_user = include(&joined, libc::CLONE_NEWUSER);
         let changes_ids = request.uid.is_some() || request.gid.is_some() || lowers_capabilities;
-        // a closure may change them, too
+        // A closure may also change the ids.
         let watches = way != Way::InPlace && (changes_ids || has_closures || hides || joins_user);
         let mut plan = Self {
             steps: Vec::with_capacity(8),
@@ -116,7 +118,7 @@ impl Plan {
             parent: (asks_for_parent && hide_parent(request, &joined)).then(own_pidfd).transpose()?,
             word: Rc::new(AtomicU32::new(RUNS)),
             pipes: [None, None, None],
-            // a closure may use them
+            // A closure may use the descriptors.
             cuts_fds: request.close_other_fds && !has_closures && way != Way::InPlace,
             mask: Rc::default(),
             path: None,
@@ -132,7 +134,7 @@ impl Plan {
             plan.adjust_oom_score(request);
         }
         plan.enter_namespaces(request, if between { &[] } else { &joined })?;
-        // these use descriptors by the caller's numbers
+        // These steps use descriptors by the caller's numbers, so they come before `give_fds`.
         plan.leave_the_group(request);
         plan.give_fds(request, fds);
         plan.limit(request)?;
@@ -153,7 +155,7 @@ impl Plan {
         plan.die_with_parent(request, way, late);
         plan.change_directory(request)?;
         plan.set_signals(request, way)?;
-        // after the signals, which they may change
+        // Closures come after the signals, because they may change them.
         if has_closures {
             if watches && request.parent_death_signal.is_none() {
                 plan.mark_credentials();
@@ -168,18 +170,18 @@ impl Plan {
         Ok(plan)
     }
 
-    /// A signal at the parent's death, which the kernel clears when the child's credentials change.
+    /// Marks the child by a signal at the parent's death. The kernel clears it when the child's credentials change.
     fn mark_credentials(&mut self) {
         self.push(Stage::ParentDeath, NO_NAME, Step::Mark);
     }
 
-    /// Notes whether they have changed since.
+    /// Adds a step that notes whether the credentials have changed since.
     fn look_for_mark(&mut self) {
         let changed = Rc::as_ptr(&self.has_changed_ids);
         self.push(Stage::ParentDeath, NO_NAME, Step::LookForMark(changed));
     }
 
-    /// The error of the step of this number.
+    /// Returns the error for the step with this index.
     pub(super) fn error(&self, request: &Request, failed: usize, errno: c_int) -> Error {
         let (stage, argument) = self.names[failed].clone();
         let error = Error::from_errno(stage, errno).at(argument);
@@ -228,14 +230,14 @@ impl Plan {
         self.push(stage, argument, Step::Call { number, arguments: [a, b, c, d, 0, 0], tolerated: 0 });
     }
 
-    /// Values that live as long as the steps; their address.
+    /// Keeps values as long as the steps, and returns their address.
     pub(super) fn keep<T: 'static>(&mut self, values: Vec<T>) -> c_long {
         let place = address(values.as_ptr());
         self.kept.push(Box::new(values));
         place
     }
 
-    /// The same for a text with a NUL byte at its end.
+    /// Does the same for a text, with a NUL byte at its end.
     pub(super) fn keep_text(&mut self, stage: Stage, text: &OsStr) -> Result<c_long, Error> {
         Ok(self.keep([without_nul(stage, text)?, b"\0"].concat()))
     }
@@ -249,7 +251,7 @@ impl Plan {
     fn change_root(&mut self, request: &Request) -> Result<(), Error> {
         if let Some(root) = &request.root {
             self.call_with_path(Stage::Chroot, libc::SYS_chroot, root)?;
-            // or the working directory stays outside of it
+            // Otherwise the working directory would stay outside of the new root.
             self.call_with_path(Stage::Chdir, libc::SYS_chdir, Path::new("/"))?;
         }
         Ok(())
@@ -261,7 +263,7 @@ impl Plan {
             let arguments = [groups.len() as c_long, self.keep(groups.clone()), 0, 0];
             self.call(Stage::Groups, name, SETGROUPS, arguments);
         } else if request.uid.is_some() {
-            // As std: the groups stay if the caller may not drop them.
+            // As in std, the groups stay if the caller may not drop them.
             let step = Step::Call { number: SETGROUPS, arguments: [0; 6], tolerated: libc::EPERM };
             self.push(Stage::Groups, NO_NAME, step);
         }
@@ -269,7 +271,7 @@ impl Plan {
             [(Stage::Gid, request.gid, SETRESGID), (Stage::Uid, request.uid, SETRESUID)]
         {
             if let Some(id) = id {
-                // to the kernel it means that nothing is to be changed
+                // For the kernel this value means no change.
                 if id == u32::MAX {
                     return Err(Error::new(stage, libc::EINVAL, "this is no id").at(argument(id)));
                 }
@@ -285,7 +287,7 @@ impl Plan {
             let arguments = [c_long::from(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0];
             self.call(Stage::NoNewPrivs, NO_NAME, libc::SYS_prctl, arguments);
         }
-        // after the ids, because the kernel clears this signal when they change
+        // This comes after the ids, because the kernel clears this signal when they change.
         if let Some(signal) = request.parent_death_signal {
             let arguments = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(signal), 0, 0];
             self.call(Stage::ParentDeath, argument(signal), libc::SYS_prctl, arguments);
@@ -297,7 +299,7 @@ impl Plan {
         }
     }
 
-    /// Whether the parent has ended before the signal at its death was asked for.
+    /// Adds a step that fails if the parent ended before the child asked for the signal at its death.
     pub(super) fn look_for_parent(&mut self, parent: u32, pidfd: Option<RawFd>) {
         let step = Step::LookForParent { pid: parent as c_long, pidfd: pidfd.unwrap_or(-1) };
         self.push(Stage::ParentDeath, NO_NAME, step);
@@ -308,7 +310,7 @@ impl Plan {
             self.call_with_path(Stage::Chdir, libc::SYS_chdir, directory)?;
         }
         if let Some(mask) = request.umask {
-            // cannot fail: what it returns is the mask before
+            // umask(2) cannot fail. It returns the previous mask.
             self.call(Stage::Umask, NO_NAME, libc::SYS_umask, [mask as c_long, 0, 0, 0]);
         }
         Ok(())
@@ -322,7 +324,7 @@ pub(super) fn without_nul(stage: Stage, text: &OsStr) -> Result<&[u8], Error> {
     Ok(text.as_bytes())
 }
 
-/// A list for an error, shortened if it is long.
+/// Formats a list for an error, and shortens it if it is long.
 pub(super) fn list<T: Debug>(all: &[T]) -> Option<Box<OsStr>> {
     const MOST: usize = 16;
     argument(match all.get(..MOST) {
@@ -331,7 +333,7 @@ pub(super) fn list<T: Debug>(all: &[T]) -> Option<Box<OsStr>> {
     })
 }
 
-// 32-bit architectures that had 16-bit ids have a second one.
+// 32-bit architectures that used to have 16-bit ids have a second set of calls.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]

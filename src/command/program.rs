@@ -1,4 +1,4 @@
-//! The program, and the strings that it gets.
+//! The last step, which executes the program, and its strings.
 
 use super::child::{Step, address};
 use super::plan::{Plan, without_nul};
@@ -23,7 +23,7 @@ impl Plan {
         let mut path = None;
         for (key, value) in request.environment.variables() {
             strings.add(&[&key, OsStr::new("="), &value])?;
-            // the first one counts, as for getenv(3)
+            // The first one counts, as in getenv(3).
             if key == "PATH" && path.is_none() {
                 path = Some(value);
             }
@@ -53,7 +53,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What ENOENT of execve(2) means.
+    /// Explains an ENOENT of execve(2).
     pub(super) fn why_not_found(&self, request: &Request) -> Option<Cow<'static, str>> {
         if request.file.is_some() {
             return Some("an interpreter that its `#!` line or its ELF header names is missing, or cannot open the descriptor".into());
@@ -72,12 +72,12 @@ impl Plan {
     }
 }
 
-/// The files that may be the program, in parts. Without a `PATH` it is itself.
+/// Returns the files that may be the program, each in parts. Without a `path` there is one, the program itself.
 fn candidates<'a>(request: &'a Request, path: Option<&'a OsStr>) -> impl Iterator<Item = [&'a [u8]; 3]> {
     let program = request.program.as_bytes();
     let path = path.map(OsStrExt::as_bytes);
     let folders = path.into_iter().flat_map(|path| path.split(|byte| *byte == b':'));
-    // As execvp(3): a folder with too long a name is passed over, and an empty name is never found.
+    // As in execvp(3), a folder with too long a name is skipped, and an empty program name is never found.
     let folders = folders.filter(|folder| folder.len() < libc::PATH_MAX as usize && !program.is_empty());
     let in_folders = folders.map(move |folder| {
         let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
@@ -94,7 +94,7 @@ struct Strings {
 }
 
 impl Strings {
-    /// Adds the parts as one.
+    /// Adds the parts as one string.
     fn add(&mut self, parts: &[&OsStr]) -> Result<(), Error> {
         self.starts.push(self.block.len());
         for part in parts {
@@ -104,7 +104,7 @@ impl Strings {
         Ok(())
     }
 
-    /// Their addresses, and null.
+    /// Keeps the strings, and returns the list of their addresses with null at its end.
     fn keep(self, plan: &mut Plan) -> *const c_long {
         let block = plan.keep(self.block);
         let addresses =

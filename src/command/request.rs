@@ -1,4 +1,4 @@
-//! What a `Command` is asked for.
+//! The requests that a `Command` has collected.
 
 use super::capabilities::Capability;
 use super::closures::Closures;
@@ -13,12 +13,13 @@ use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-/// None, false or empty: not asked for (`pidfd` apart).
+/// All requests. A field that is None, false or empty was not requested. Only `pidfd` and `private_mounts` are true by
+/// default.
 pub(super) struct Request {
     pub(super) program: OsString,
-    /// The program itself, if it is not to be looked for.
+    /// The program as an open file. It is not looked up then.
     pub(super) file: Option<OwnedFd>,
-    /// argv, its first included.
+    /// All of argv, including `argv[0]`.
     pub(super) arguments: Vec<OsString>,
     pub(super) environment: CommandEnv,
     pub(super) directory: Option<PathBuf>,
@@ -110,7 +111,7 @@ impl Request {
         }
     }
 
-    /// Whether the program may see other files than the caller.
+    /// Returns whether the program may see other files than the caller.
     pub(super) fn has_other_files(&self) -> bool {
         let program = Path::new(&self.program);
         let of_a_process =
@@ -122,7 +123,7 @@ impl Request {
             || of_a_process
     }
 
-    /// What was asked for, in the order in which it was declared.
+    /// Shows the requests, in the order of their fields.
     fn debug_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Command");
         debug.field("program", &self.program).field("args", &self.arguments);

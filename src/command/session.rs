@@ -18,7 +18,7 @@ impl Plan {
         if leads {
             self.call(Stage::Session, NO_NAME, libc::SYS_setsid, [0; 4]);
         }
-        // the leader of a new session leads a process group already, and may not leave it
+        // The leader of a new session already leads a process group, and may not leave it.
         if let Some(group) = request.process_group.filter(|group| !(leads && *group == 0)) {
             let arguments = [0, c_long::from(group), 0, 0];
             self.call(Stage::ProcessGroup, argument(group), libc::SYS_setpgid, arguments);
@@ -49,27 +49,28 @@ pub(super) struct Foreground<'a> {
 
 impl<'a> Foreground<'a> {
     pub(super) fn of(terminal: BorrowedFd<'a>) -> Self {
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         Self { terminal, group: unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) } }
     }
 
-    /// After a start that has failed: the child's group may have been the last one, and is gone.
+    /// Restores the foreground group after a start that has failed. The child's group may be the foreground group, but
+    /// it is gone.
     pub(super) fn restore(&self) {
         let fd = self.terminal.as_raw_fd();
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         let now = unsafe { libc::tcgetpgrp(fd) };
         if self.group <= 0 || now == self.group {
             return;
         }
-        // Or a SIGTTOU would stop this program, which is in the background now.
+        // Otherwise a SIGTTOU would stop this program, because it is in the background now.
         let Ok(mask) = Mask::block_all() else { return };
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         unsafe { libc::tcsetpgrp(fd, self.group) };
         mask.restore();
     }
 }
 
-/// What the errno of either request hides.
+/// Explains an errno of a request for a terminal.
 pub(super) fn why(stage: Stage, errno: c_int) -> Option<&'static str> {
     Some(match (stage, errno) {
         (_, libc::ENOTTY) => "it is no terminal, or not the controlling terminal of the program's session",

@@ -48,7 +48,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Blocks the calling thread's signals. They are to be restored when the child is there.
+    /// Blocks all signals of the calling thread. The caller restores them once the child exists.
     pub(super) fn block_signals(&self, request: &Request) -> Result<Mask, Error> {
         let mask = Mask::block_all().map_err(|error| Error::from_io(Stage::ProgramSignals, &error))?;
         if request.blocked.is_none() {

@@ -1,4 +1,4 @@
-//! What a program gets as its stdin, stdout and stderr.
+//! The stdin, stdout and stderr of a program.
 
 #![allow(unsafe_code)]
 
@@ -9,10 +9,10 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-/// As [`std::process::Stdio`]: what a program gets as its stdin, stdout or stderr.
+/// A stdin, stdout or stderr for a program, like [`std::process::Stdio`].
 ///
-/// Files, sockets and the ends of pipes can be given as they are. Whatever else owns a descriptor can be made an [`OwnedFd`]
-/// first.
+/// Files, sockets and the ends of pipes can be given directly. Any other owner of a descriptor has to be converted to
+/// an [`OwnedFd`] first.
 ///
 /// ```
 /// use clone_trampoline::{Command, Stdio};
@@ -31,40 +31,40 @@ pub(super) enum Kind {
     Null,
     Piped,
     Fd(OwnedFd),
-    /// One of the caller's 0 to 2, which stays the caller's.
+    /// One of the caller's descriptors 0 to 2, which the caller keeps.
     Standard(RawFd),
 }
 
 impl Stdio {
-    /// The caller's own.
+    /// Uses the caller's own descriptor.
     #[must_use]
     pub const fn inherit() -> Self {
         Self(Kind::Inherit)
     }
 
-    /// `/dev/null`.
+    /// Uses `/dev/null`.
     #[must_use]
     pub const fn null() -> Self {
         Self(Kind::Null)
     }
 
-    /// A new pipe, whose other end is in the [`Child`](crate::Child).
+    /// Makes a new pipe. The [`Child`](crate::Child) has its other end.
     #[must_use]
     pub const fn piped() -> Self {
         Self(Kind::Piped)
     }
 
-    /// Whether this is [`piped`](Self::piped).
+    /// Returns whether this is [`piped`](Self::piped).
     #[must_use]
     pub const fn makes_pipe(&self) -> bool {
         matches!(self.0, Kind::Piped)
     }
 
-    /// A duplicate of a descriptor that stays the caller's.
+    /// Uses a duplicate of a descriptor. The caller keeps the descriptor itself.
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2) with `F_DUPFD_CLOEXEC`.
+    /// The errors of fcntl(2) with `F_DUPFD_CLOEXEC`.
     ///
     /// ```
     /// use clone_trampoline::{Command, Stdio};
@@ -81,7 +81,7 @@ impl Stdio {
     }
 }
 
-/// One impl for all that is `Into<OwnedFd>` would exclude the two for std's stdout and stderr below.
+/// A single impl for all types that are `Into<OwnedFd>` would exclude the impls for std's stdout and stderr below.
 macro_rules! owners {
     ($($owner:ty),*) => {$(
         impl From<$owner> for Stdio {
@@ -117,7 +117,7 @@ impl From<io::Stderr> for Stdio {
 
 impl FromRawFd for Stdio {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises to own the descriptor.
         Self(Kind::Fd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 }

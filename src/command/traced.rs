@@ -1,4 +1,4 @@
-//! Whether somebody traces this program with ptrace(2).
+//! Finds out whether somebody traces this program with ptrace(2).
 
 #![allow(unsafe_code)]
 
@@ -6,13 +6,14 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How long an answer holds. Who begins to trace a program stops it for longer.
+/// How long an answer holds. A tracer that attaches stops the program for longer than this.
 const MILLISECONDS: u32 = 20;
 
-/// A debugger takes a child that shares the memory for a thread, unless its parent sleeps (`VFORK`). When that thread executes a
-/// program, gdb believes that the whole process did, and loses it.
+/// Returns whether this program is traced. A debugger takes a child that shares the memory for a thread, unless its
+/// parent sleeps (`VFORK`). When such a thread executes a program, gdb believes that the whole process did, and loses
+/// it.
 pub(super) fn is_traced() -> bool {
-    /// When somebody has looked, and whether there was a tracer, as the lowest bit.
+    /// The time of the last look. Its lowest bit says whether there was a tracer.
     static SEEN: AtomicU32 = AtomicU32::new(0);
     let now = milliseconds() << 1;
     let seen = SEEN.load(Ordering::Relaxed);
@@ -26,10 +27,10 @@ pub(super) fn is_traced() -> bool {
     traced
 }
 
-/// Of the monotonic clock. They wrap.
+/// Returns the milliseconds of the monotonic clock, which wrap around.
 fn milliseconds() -> u32 {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: a place for the time.
+    // SAFETY: `now` has room for the time.
     let now = unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()

@@ -1,9 +1,9 @@
-//! Flags that exclude or need each other: the one table that every tier looks in before a call, since
-//! the kernel answers each with the same bare `EINVAL`.
+//! The flags that exclude or need each other. The safe tier looks in this one table before a call, because the kernel
+//! answers every conflict with the same bare `EINVAL`.
 //!
-//! Four of the kernel's conflicts depend on the caller and cannot be seen in the flags: `PARENT` in
-//! the init of a pid namespace, `THREAD` or `NEWPID` after unshare(2) or setns(2) with a pid
-//! namespace, and, before about Linux 6.2, `VM` after the same with a time namespace.
+//! Four of the kernel's conflicts depend on the caller and cannot be seen in the flags. They are `PARENT` in the init
+//! of a pid namespace, `THREAD` or `NEWPID` after unshare(2) or setns(2) with a pid namespace, and, before about Linux
+//! 6.2, `VM` after unshare(2) or setns(2) with a time namespace.
 
 use crate::CloneFlags;
 use core::ffi::c_int;
@@ -18,7 +18,7 @@ pub enum Syscall {
     Clone3,
 }
 
-/// Flags that the kernel refuses together, and why.
+/// Flags that the kernel refuses together, and the reason.
 ///
 /// ```
 /// use clone_trampoline::{Syscall, CloneFlags, Conflict};
@@ -29,37 +29,37 @@ pub enum Syscall {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// With all of these,
+    /// The rule is for calls with all of these flags.
     flags: CloneFlags,
-    /// none of these,
+    /// A call with them must have none of these.
     excludes: CloneFlags,
-    /// but all of these.
+    /// A call with them must have all of these.
     needs: CloneFlags,
-    /// In one call alone.
+    /// The one call that has the rule, or None if both have it.
     only: Option<Syscall>,
     message: &'static str,
 }
 
 impl Conflict {
-    /// The first conflict among flags that are to be given to `syscall` with an exit signal (0: none).
+    /// Returns the first conflict among flags for `syscall` with an exit signal (0 for none).
     ///
-    /// For flags that the running kernel knows: it refuses what is found here with `EINVAL`, and
-    /// nothing else for its flags alone. clone(2) drops the flags that only clone3(2) can express
-    /// without a word; that is not looked for.
+    /// This is for flags that the running kernel knows. The kernel answers each conflict with `EINVAL`, and refuses no
+    /// other set of flags for the flags alone. (Before Linux 6.9 it also refuses `PIDFD` with `THREAD`.) clone(2)
+    /// silently drops the flags that only clone3(2) can express, and this function does not look for them.
     #[must_use]
     pub fn find(flags: CloneFlags, exit_signal: c_int, syscall: Syscall) -> Option<&'static Self> {
         let flags = if exit_signal == 0 { flags } else { flags | EXIT_SIGNAL };
         KERNEL.iter().find(|rule| rule.only.is_none_or(|only| only == syscall) && rule.is_broken_by(flags))
     }
 
-    /// The same for a child that shares memory and uses its parent's libc, where less is right than
-    /// the kernel allows.
+    /// Returns the first conflict for a child that shares memory and uses its parent's libc. The kernel itself would
+    /// allow these flags.
     #[cfg(feature = "std")]
     pub(crate) fn of_shared_libc(flags: CloneFlags) -> Option<&'static Self> {
         SHARED_LIBC.iter().find(|rule| rule.is_broken_by(flags))
     }
 
-    /// The sentence that names the flags and the reason.
+    /// Returns the sentence that names the flags and the reason.
     #[must_use]
     pub const fn message(&self) -> &'static str {
         self.message
@@ -76,7 +76,7 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// Stands for an exit signal in the rules below; no flag of the kernel's.
+/// Stands for an exit signal in the rules below. The kernel has no such flag.
 const EXIT_SIGNAL: CloneFlags = CloneFlags::from_bits_retain(1 << 63);
 
 const fn excludes(flags: CloneFlags, excludes: CloneFlags, message: &'static str) -> Conflict {
@@ -91,7 +91,7 @@ const fn only(syscall: Syscall, rule: Conflict) -> Conflict {
     Conflict { only: Some(syscall), ..rule }
 }
 
-/// `copy_process` and `clone3_args_valid` of the kernel's `kernel/fork.c`, `copy_namespaces`.
+/// The rules of `copy_process`, `clone3_args_valid` and `copy_namespaces` in the kernel's source.
 const KERNEL: &[Conflict] = &[
     excludes(
         CloneFlags::NEWNS,
@@ -106,7 +106,7 @@ const KERNEL: &[Conflict] = &[
     excludes(
         CloneFlags::NEWUSER,
         CloneFlags::FS,
-        "NEWUSER cannot be combined with FS: chroot in the namespace would move its parent's root, too",
+        "NEWUSER cannot be combined with FS: a chroot in the namespace would change the parent's root as well",
     ),
     excludes(
         CloneFlags::NEWIPC,
@@ -137,17 +137,17 @@ const KERNEL: &[Conflict] = &[
     excludes(
         CloneFlags::AUTOREAP,
         CloneFlags::THREAD,
-        "AUTOREAP cannot be combined with THREAD: it reaps a process",
+        "AUTOREAP cannot be combined with THREAD: only a process is reaped",
     ),
     excludes(
         CloneFlags::AUTOREAP,
         CloneFlags::PARENT,
-        "AUTOREAP cannot be combined with PARENT: the child is its grandparent's to reap",
+        "AUTOREAP cannot be combined with PARENT: the grandparent has to reap the child",
     ),
     excludes(
         CloneFlags::AUTOREAP,
         EXIT_SIGNAL,
-        "AUTOREAP cannot be combined with an exit signal: nobody is told of the end",
+        "AUTOREAP cannot be combined with an exit signal: nobody is notified when the child ends",
     ),
     excludes(
         CloneFlags::NNP,
@@ -157,7 +157,7 @@ const KERNEL: &[Conflict] = &[
     needs(
         CloneFlags::PIDFD_AUTOKILL,
         CloneFlags::PIDFD,
-        "PIDFD_AUTOKILL needs PIDFD: it is the end of that pidfd which kills",
+        "PIDFD_AUTOKILL needs PIDFD: closing that pidfd kills the child",
     ),
     needs(
         CloneFlags::PIDFD_AUTOKILL,
@@ -182,14 +182,14 @@ const KERNEL: &[Conflict] = &[
     ),
     only(
         Syscall::Clone3,
-        excludes(CloneFlags::DETACHED, CloneFlags::DETACHED, "DETACHED is no flag of clone3(2)"),
+        excludes(CloneFlags::DETACHED, CloneFlags::DETACHED, "clone3(2) does not accept DETACHED"),
     ),
     only(
         Syscall::Clone3,
         excludes(
             CloneFlags::THREAD,
             EXIT_SIGNAL,
-            "THREAD cannot be combined with an exit signal: the end of a thread is not announced",
+            "THREAD cannot be combined with an exit signal: a thread sends no signal when it ends",
         ),
     ),
     only(
@@ -202,19 +202,19 @@ const KERNEL: &[Conflict] = &[
     ),
 ];
 
-/// What the kernel allows and a libc whose state is shared does not bear.
+/// The rules for flags that the kernel allows, but that break a libc that parent and child share.
 #[cfg(feature = "std")]
 const SHARED_LIBC: &[Conflict] = &[
     excludes(
         CloneFlags::NEWPID,
         CloneFlags::VM,
-        "NEWPID cannot be combined with VM: a lock's owner is known by its tid, and tids of two pid \
-         namespaces collide; use fork, or see Builder::allow_pid_namespace",
+        "NEWPID cannot be combined with VM: locks know their owner by its tid, and the tids of two \
+         pid namespaces collide; use fork, or see Builder::allow_pid_namespace",
     ),
     excludes(
         CloneFlags::NEWTIME,
         CloneFlags::VM,
-        "NEWTIME cannot be combined with VM: the kernel does not move a child into the new time \
-         namespace whose memory is its parent's; use fork",
+        "NEWTIME cannot be combined with VM: a child that shares its parent's memory does not enter \
+         the new time namespace; use fork",
     ),
 ];

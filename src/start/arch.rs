@@ -1,22 +1,23 @@
-//! What the safe tier must know about an architecture: how its thread pointer and its stack pointer are read, and three
-//! numbers. A new port has an entry here.
+//! What the safe tier must know about an architecture: how to read its thread pointer and its stack pointer, and three
+//! numbers. A new port needs an entry here.
 //!
-//! `asm!` for powerpc is stable since Rust 1.95; the targets that need more, mips, have no prebuilt core either.
+//! `asm!` for powerpc is stable since Rust 1.95. For mips it is unstable, but mips has no prebuilt core either, so it
+//! needs a nightly compiler anyway.
 
 #![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::ffi::c_long;
 
-/// What stands before every abort handler of a restartable sequence; the kernel kills a task whose
-/// handler lacks it. glibc's `bits/rseq.h` has it per architecture.
+/// The signature in front of every abort handler of a restartable sequence. The kernel kills a task if its handler
+/// lacks the signature. glibc's `bits/rseq.h` has it for each architecture.
 pub(crate) const RSEQ_SIG: u32 = rseq_sig();
 
 const fn rseq_sig() -> u32 {
     if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
         0x5305_3053
     } else if cfg!(target_arch = "aarch64") {
-        // An instruction, which is little-endian where data are not.
+        // It is an instruction, and instructions are little-endian even if data are big-endian.
         if cfg!(target_endian = "little") { 0xd428_bc00 } else { 0x00bc_28d4 }
     } else if cfg!(target_arch = "arm") {
         if cfg!(target_endian = "little") { 0xe7f5_def3 } else { 0xf3de_f5e7 }
@@ -35,13 +36,13 @@ const fn rseq_sig() -> u32 {
     }
 }
 
-/// rseq(2). The libc crate does not have its number for riscv32, which is the generic one.
+/// The number of rseq(2). The libc crate lacks it for riscv32, which uses the generic number.
 #[cfg(not(target_arch = "riscv32"))]
 pub(crate) const SYS_RSEQ: c_long = libc::SYS_rseq;
 #[cfg(target_arch = "riscv32")]
 pub(crate) const SYS_RSEQ: c_long = 293;
 
-/// `_NSIG` of the kernel: the number of signals, which is the size of its sets in bits.
+/// The kernel's `_NSIG`: the number of signals, and so the size of a set of signals in bits.
 pub(crate) const NSIG: usize = if mips() { 128 } else { 64 };
 
 pub(crate) const fn mips() -> bool {
@@ -53,11 +54,12 @@ pub(crate) const fn mips() -> bool {
     ))
 }
 
-/// The calling thread's thread pointer, from which the ABI counts the offsets of its TLS: `__builtin_thread_pointer`.
+/// Returns the calling thread's thread pointer, as `__builtin_thread_pointer` does. The ABI counts the offsets of the
+/// TLS from it.
 #[cfg(not(target_arch = "arm"))]
 pub(crate) fn thread_pointer() -> *mut u8 {
     let pointer;
-    // SAFETY: each only reads the thread pointer; on x86 the word that it points to is itself.
+    // SAFETY: each instruction only reads the thread pointer. On x86 it points to a word that holds the pointer itself.
     unsafe {
         #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
         asm!("mov {}, fs:[0]", out(reg) pointer, options(pure, readonly, nostack, preserves_flags));
@@ -83,7 +85,7 @@ pub(crate) fn thread_pointer() -> *mut u8 {
             out(reg) pointer,
             options(pure, nomem, nostack, preserves_flags)
         );
-        // the kernel emulates it in this register alone, where the processor lacks it
+        // If the processor lacks this instruction, the kernel emulates it, but only for this register.
         #[cfg(any(
             target_arch = "mips",
             target_arch = "mips64",
@@ -95,21 +97,21 @@ pub(crate) fn thread_pointer() -> *mut u8 {
     pointer
 }
 
-/// The same. Not every arm has the register; libc knows.
+/// Returns the calling thread's thread pointer. Not every arm has a register for it, but libc can always read it.
 #[cfg(target_arch = "arm")]
 pub(crate) fn thread_pointer() -> *mut u8 {
     unsafe extern "C" {
-        safe fn __aeabi_read_tp() -> *mut u8; // of the run-time ABI: in both glibc and musl
+        safe fn __aeabi_read_tp() -> *mut u8; // in the run-time ABI, which both glibc and musl have
     }
     __aeabi_read_tp()
 }
 
-/// The stack pointer of the function that this is inlined into. The address of a local is not enough: sanitizers keep
-/// locals elsewhere.
+/// Returns the stack pointer of the function that this is inlined into. The address of a local would not do, because
+/// sanitizers keep locals elsewhere.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let pointer;
-    // SAFETY: each only reads the register.
+    // SAFETY: each instruction only reads the register.
     unsafe {
         #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
         asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));

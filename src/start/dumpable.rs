@@ -1,6 +1,9 @@
-//! When a task changes its credentials, the kernel makes its memory undumpable: no core dumps, and its files in /proc belong
-//! to root. With shared memory that hits the parent, too. So it is put right when the last child is gone, and not before: a
-//! child with another user's ids must not be traceable by that user.
+//! Makes the memory dumpable again after a child.
+//!
+//! When a task changes its credentials, the kernel makes its memory undumpable: there are no core dumps, and its files
+//! in /proc belong to root. If the memory is shared, this affects the parent as well. So the parent restores the flag
+//! when the last child is gone. It must not do so before, because a child with another user's ids must not be traceable
+//! by that user.
 
 #![allow(unsafe_code)]
 
@@ -12,26 +15,27 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-/// The children that share this memory. Atomics and no lock, so that a fork(3) at any moment leaves none locked.
+/// The number of children that share this memory. These are atomics and not a lock, so that a fork(3) at any moment
+/// leaves no lock held.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
-/// Whether the memory was dumpable before one of them changed its credentials.
+/// Whether one of the children has changed its credentials, and the memory was dumpable before.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Those of the children before whom the memory was dumpable. While there are none, and it is not lost, it is as the program
-/// wants it.
+/// The number of children that began while the memory was dumpable. If it is 0 and [`LOST`] is false, the flag is as
+/// the program wants it.
 static WATCHED: AtomicU32 = AtomicU32::new(0);
-/// Those that are just being restored from.
+/// The number of children for which [`Dumpable::restore`] runs just now.
 static RESTORING: AtomicU32 = AtomicU32::new(0);
-/// How often a child that may have hidden the memory was restored from.
+/// How often [`Dumpable::restore`] has run for a child that may have hidden the memory.
 static HIDERS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    /// How many of [`HIDERS`] this thread has started itself.
+    /// How many of the [`HIDERS`] were children of this thread.
     static OWN: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Makes the attempt again if a file in /proc was refused while the children of other threads hid the memory, and with it
-/// that file.
+/// Makes the attempt again if a file in /proc was refused because the children of other threads had hidden the memory,
+/// and with it that file.
 pub(crate) fn retry_if_hidden<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     const MOST: Duration = Duration::from_millis(100);
     let mut pause = Duration::from_micros(20);
@@ -43,7 +47,7 @@ pub(crate) fn retry_if_hidden<T>(mut attempt: impl FnMut() -> Result<T, Error>) 
             done => return done,
         };
         let is_hidden = !is_dumpable() && (WATCHED.load(SeqCst) != 0 || LOST.load(SeqCst));
-        // In this order: what is restored meanwhile is counted before it is no longer being restored.
+        // The order matters: `restore` raises HIDERS before it lowers RESTORING.
         if !is_hidden && RESTORING.load(SeqCst) == 0 && others() == before {
             return Err(error);
         }
@@ -52,47 +56,48 @@ pub(crate) fn retry_if_hidden<T>(mut attempt: impl FnMut() -> Result<T, Error>) 
     }
 }
 
-/// PR_GET_DUMPABLE: 1 where the memory may be dumped by its user.
+/// Returns whether the memory may be dumped by its user: PR_GET_DUMPABLE is 1.
 pub(crate) fn is_dumpable() -> bool {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
 }
 
 fn set(dumpable: c_int) {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, dumpable) };
 }
 
-/// Whether the memory has to be hidden from a child's birth on: the owner of a user namespace may trace whatever is in it, and
-/// other processes of root's may have fewer capabilities than the caller.
+/// Returns whether the memory has to be hidden from the child's birth on. The owner of a user namespace may trace every
+/// process in it. If the owner is root, it may have processes with fewer capabilities than the caller.
 pub(crate) fn hides_from_owner(flags: CloneFlags) -> bool {
     flags.contains(CloneFlags::NEWUSER) && is_root()
 }
 
 pub(crate) fn is_root() -> bool {
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the call takes no arguments.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The effective uid and gid of the calling thread.
+/// Returns the effective uid and gid of the calling thread.
 fn ids() -> (u32, u32) {
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the calls take no arguments.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// One child, from before it is made until it is gone.
+/// The state for one child, from before it is made until it is gone.
 #[derive(Debug)]
 pub(crate) struct Dumpable {
     before: bool,
-    /// The parent's.
+    /// The parent's ids.
     ids: (u32, u32),
 }
 
 impl Dumpable {
-    /// `hides`: the memory is not dumpable from now on.
+    /// Begins the state for a child. With `hides` the memory is not dumpable from now on.
     pub(crate) fn watch(hides: bool) -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        // The ids first: set*id of another thread changes them in this one before it is done, and the flag with them.
+        // Read the ids first. If another thread calls set*id meanwhile, the ids of this thread and the flag change
+        // together. Then these ids are the old ones, and `restore` sees the change.
         let ids = ids();
         let before = is_dumpable();
         WATCHED.fetch_add(u32::from(before), SeqCst);
@@ -102,19 +107,21 @@ impl Dumpable {
         Self { before, ids }
     }
 
-    /// In the child, at its end: whether its credentials have changed. The kernel clears the one with the other.
+    /// Returns whether the calling child has changed its credentials. The child calls it at its end. When credentials
+    /// change, the kernel clears the signal at the parent's death as well as the flag.
     pub(crate) fn is_lost() -> bool {
         let mut signal: c_int = libc::SIGKILL;
-        // SAFETY: a place for the signal.
+        // SAFETY: `signal` has room for the signal.
         unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) };
         signal == 0
     }
 
-    /// In the parent, when the child is gone. A program that has changed its own ids meanwhile stays as it is: its memory
-    /// may hold what its new user must not see. Each child looks for that in its own time.
+    /// Makes the memory dumpable again if this was the last child. The parent calls it when the child is gone. If the
+    /// program has changed its own ids since this child began, the memory stays undumpable, because it may hold what
+    /// the new user must not see. For each child, the ids at its beginning and at its end are compared.
     pub(crate) fn restore(self, lost: bool) {
-        // set*id of another thread reaches this one by a signal, which must not come between a look at the ids and what
-        // follows from it.
+        // Another thread's set*id changes the ids of this thread in a signal handler. The handler must not run between
+        // reading the ids and acting on them.
         let mut mask = None;
         RESTORING.fetch_add(1, SeqCst);
         let mut has_hidden = lost || LOST.load(SeqCst);
@@ -129,14 +136,14 @@ impl Dumpable {
         CHILDREN.fetch_sub(1, SeqCst);
         WATCHED.fetch_sub(u32::from(self.before), SeqCst);
         while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
-            // Another child was lost just now, and left it to this one, the last.
+            // Another child has just set LOST, and this is the last child, so it restores the flag.
             has_hidden = true;
             mask = mask.or_else(|| Mask::block_all().ok());
             if !LOST.swap(false, SeqCst) || self.ids != ids() {
                 break;
             }
             set(1);
-            // A child that was made meanwhile may have other credentials by now. The last one puts it right.
+            // A child that was made meanwhile may have other credentials by now. Then the last child restores the flag.
             if CHILDREN.load(SeqCst) == 0 {
                 break;
             }

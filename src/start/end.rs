@@ -1,7 +1,7 @@
 //! How a task that shared this program's memory ended, and what follows from it (S1).
 //!
-//! A thread returns or panics; whatever else ends it ends its process. The same holds for a task that
-//! shares memory: it may have left locks held, values half moved, atexit handlers run.
+//! A thread returns or panics. If it ends in another way, its whole process ends. A task that shares memory is treated
+//! in the same way, because it may have left locks held or values half moved, or have run atexit handlers.
 
 #![allow(unsafe_code)]
 
@@ -17,19 +17,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// waitpid(2): None if, with `WNOHANG`, the child has not ended.
+/// Calls waitpid(2). Returns None if the child has not ended and the options have `WNOHANG`.
 ///
 /// # Errors
 ///
-/// `ECHILD`: there is no such child, or somebody else has waited for it.
+/// `ECHILD`: there is no such child, or other code has waited for it.
 pub(crate) fn wait(pid: libc::pid_t, options: c_int) -> io::Result<Option<ExitStatus>> {
     let mut status = 0;
-    // SAFETY: a place for the status.
+    // SAFETY: `status` has room for the status.
     let pid = uninterrupted(|| unsafe { libc::waitpid(pid, &mut status, options) })?;
     Ok((pid != 0).then(|| ExitStatus::from_raw(status)))
 }
 
-/// The result of a system call, made again whenever a signal interrupts it.
+/// Returns the result of a system call, and repeats the call whenever a signal interrupts it.
 pub(crate) fn uninterrupted(mut call: impl FnMut() -> c_int) -> io::Result<c_int> {
     loop {
         match call() {
@@ -44,26 +44,28 @@ pub(crate) fn uninterrupted(mut call: impl FnMut() -> c_int) -> io::Result<c_int
     }
 }
 
-/// Waits for the kernel to clear the word, as it does when the child's memory is no longer its own.
+/// Waits until the kernel clears the word. It does that when the child no longer has this memory.
 ///
-/// Neither function that is called here touches TLS while the child lives: syscall(2) stores errno
-/// only when the call fails. futex(2) fails with `EAGAIN` when the word has changed, which is the
-/// child's end. In `call` and `spawn` it does not fail with `EINTR`, as the handlers of libc's own signals, the only ones
-/// open, let it be restarted. A caller of `Command` keeps its TLS. The first call of syscall(2), which a lazily bound
-/// program looks up in its TLS, is behind us: `Task::new` has made one.
+/// In `call` and `spawn`, this touches no TLS while the child lives. syscall(2) stores errno only if the call fails.
+/// futex(2) fails with `EAGAIN` if the word has changed, but then the child is gone. It does not fail with `EINTR`,
+/// because only libc's own signals are open, and their handlers let the call be restarted. A lazily bound program looks
+/// syscall(2) up at its first call, and uses its TLS for that. `Task::new` has already made such a call.
 pub(crate) fn wait_for_zero(word: &AtomicU32) {
     while word.load(Ordering::Acquire) != 0 {
         sleep_while(word, 1);
     }
 }
 
-/// Sleeps until the word has another value, and now and then wakes without a cause.
+/// Sleeps until the word has another value. It may also wake without a cause. A caller of `Command` keeps its TLS, so
+/// there futex(2) may fail.
 pub(crate) fn sleep_while(word: &AtomicU32, value: u32) {
-    // SAFETY: a futex word that lives during the call. The kernel wakes it as a shared one.
+    // SAFETY: the word lives during the call. The futex is not a private one, because the kernel wakes it as a shared
+    // one.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, ptr::null::<u8>()) };
 }
 
-/// Sleeps between two looks at what cannot be waited for: shortly at first, then longer, 5 ms at most.
+/// Sleeps between two checks of something that cannot be waited for. The first sleep is short, and each one is twice as
+/// long as the one before, up to 5 ms.
 #[derive(Debug)]
 pub(crate) struct Pause(Duration);
 
@@ -82,26 +84,27 @@ impl Pause {
 #[derive(Debug)]
 pub(crate) enum End {
     Status(ExitStatus),
-    /// It executes another program.
+    /// The child has executed another program.
     Executed,
-    /// Somebody else has waited for it, with `__WALL` or `__WCLONE`.
+    /// Other code has waited for the child, with `__WALL` or `__WCLONE`.
     Stolen,
 }
 
 impl End {
-    /// Waits until the whole of the child is gone, its last thread too (S8), or it executes another program.
+    /// Waits until the child and all its threads are gone (S8), or until it executes another program.
     ///
-    /// It has no exit signal (S5), so that `__WCLONE` sees it. execve(2) makes it a child that sends SIGCHLD, which is
-    /// what a plain waitid(2) sees. `alone`: its first thread was its last one, so that none is left to execute a program.
+    /// The child has no exit signal (S5), so `__WCLONE` finds it. execve(2) makes it a child that sends SIGCHLD, and a
+    /// plain waitid(2) finds such a child. `alone` means that the child's first thread was the last one, so no other
+    /// thread can execute a program.
     pub(crate) fn of(pid: libc::pid_t, alone: bool) -> Self {
         let mut pause = Pause::new();
         let options = if alone { libc::__WCLONE } else { libc::__WCLONE | libc::WNOHANG };
         loop {
             match wait(pid, options) {
-                // A tracee, which the program itself traces, stops where it executes a program.
+                // If the program itself traces the child, the child stops when it executes a program.
                 Ok(Some(status)) if status.stopped_signal().is_some() => return Self::Executed,
                 Ok(Some(status)) => return Self::Status(status),
-                // Its first thread has ended and another one has not. That one may still execute a program.
+                // The child's first thread has ended and another one has not. That one may still execute a program.
                 Ok(None) => pause.sleep(),
                 Err(_) if !alone && sends_sigchld(pid) => return Self::Executed,
                 Err(_) => return Self::Stolen,
@@ -110,15 +113,15 @@ impl End {
     }
 }
 
-/// Whether there is a child with this pid that sends SIGCHLD. Its status is left to whoever waits for it.
+/// Returns whether there is a child with this pid that sends SIGCHLD. Its status stays for others to collect.
 fn sends_sigchld(pid: libc::pid_t) -> bool {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: a place for what is told of the child.
+    // SAFETY: `info` has room for what waitid(2) stores.
     unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) == 0 }
 }
 
-/// Ends the program as that end of a task in its memory would have, had the task been a thread.
+/// Ends the program as if a thread of it had ended in this way.
 pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
     let abort = |how| abort(format_args!("process {pid}, which shared this program's memory, {how}"));
     match end {
@@ -131,20 +134,20 @@ pub(crate) fn end_like(end: End, pid: libc::pid_t) -> ! {
     }
 }
 
-// From here on nothing may wait for a lock: that of stderr or of abort(3) may belong to a thread of
-// the child, which is gone. So system calls, and none through a wrapper that might take one.
+// From here on nothing may wait for a lock. The lock of stderr or of abort(3) may belong to a thread of the child,
+// which is gone. So only system calls are made, and none through a wrapper that might take a lock.
 
-/// Says the reason, and ends the calling process by `SIGABRT`.
+/// Writes the reason to stderr, and ends the calling process by `SIGABRT`.
 pub(crate) fn abort(reason: std::fmt::Arguments<'_>) -> ! {
     let mut line = io::Cursor::new([0_u8; 160]);
-    // Cut off if it does not fit.
+    // The line is cut off if it does not fit.
     _ = writeln!(line, "clone-trampoline: {reason}");
     let length = line.position() as usize;
-    // SIG_DFL, no flags, an empty mask
+    // This is SIG_DFL, without flags and with an empty mask.
     let default = KernelAction::default();
     let mut abort_only = [0 as c_ulong; NSIG / c_ulong::BITS as usize];
     abort_only[0] = 1 << (libc::SIGABRT - 1);
-    // SAFETY: buffers of ours, of the sizes that are given or larger.
+    // SAFETY: the buffers are ours, and have the sizes that are given or are larger.
     unsafe {
         libc::syscall(libc::SYS_write, 2, line.get_ref().as_ptr(), length);
         libc::syscall(libc::SYS_rt_sigaction, libc::SIGABRT, default.as_ptr(), ptr::null::<u8>(), NSIG / 8);
@@ -158,13 +161,14 @@ pub(crate) fn abort(reason: std::fmt::Arguments<'_>) -> ! {
         let (pid, tid) = (libc::syscall(libc::SYS_getpid), libc::syscall(libc::SYS_gettid));
         libc::syscall(libc::SYS_tgkill, pid, tid, libc::SIGABRT);
     }
-    // Where SIGABRT does not kill: the init of a pid namespace. What a shell makes of it.
+    // SIGABRT does not kill the init of a pid namespace. It exits with the status that a shell shows for SIGABRT.
     exit_group(128 + libc::SIGABRT)
 }
 
 fn exit_group(code: c_int) -> ! {
     loop {
-        // SAFETY: ends the process, without the atexit handlers: if they were to run, the child has run them.
+        // SAFETY: the call ends the process without the atexit handlers. If the child has called exit(3), it has run
+        // them.
         unsafe { libc::syscall(libc::SYS_exit_group, code) };
     }
 }

@@ -1,8 +1,8 @@
-//! User and group ids of a new user namespace: who writes which map. See user_namespaces(7).
+//! The user and group ids of a new user namespace, and who writes which map. See user_namespaces(7).
 //!
-//! The child may map one id, that of its creator; it writes that itself. Everything else takes
-//! privileges in the parent's namespace, so a thread of the parent writes it, while the child waits;
-//! without privileges it asks newuidmap(1) and newgidmap(1), which go by /etc/subuid and /etc/subgid.
+//! The child itself may only map one id, which is that of its creator. All other maps need privileges in the parent's
+//! namespace, so a thread of the parent writes them while the child waits. Without privileges the parent runs
+//! newuidmap(1) and newgidmap(1), which follow /etc/subuid and /etc/subgid.
 
 #![allow(unsafe_code)]
 
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::ptr;
 
-/// One line of a map: `count` ids from `inside` on are those from `outside` on.
+/// One line of a map: `count` ids from `inside` on stand for the ids from `outside` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
     inside: u32,
@@ -24,7 +24,7 @@ struct Line {
     count: u32,
 }
 
-/// The two maps; empty ones are not written.
+/// The two maps. An empty one is not written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdMaps {
     uids: Vec<Line>,
@@ -44,7 +44,7 @@ impl IdMaps {
         self.gids.push(Line { inside, outside, count });
     }
 
-    /// What they lack.
+    /// Returns why a child with these flags cannot have the maps.
     pub(crate) fn conflict(&self, flags: CloneFlags) -> Option<&'static str> {
         let lacks = !self.is_empty() && !flags.contains(CloneFlags::NEWUSER);
         lacks.then_some("a uid_map or gid_map needs NEWUSER")
@@ -54,7 +54,7 @@ impl IdMaps {
         self.uids.is_empty() && self.gids.is_empty()
     }
 
-    /// Whether the child may write them.
+    /// Returns whether the child may write the maps itself.
     pub(crate) fn are_the_callers(&self) -> bool {
         let one = |lines: &[Line], id| {
             lines.iter().all(|line| (line.outside, line.count) == (id, 1)) && lines.len() <= 1
@@ -62,12 +62,12 @@ impl IdMaps {
         if self.is_empty() {
             return true;
         }
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the calls take no arguments.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
         one(&self.uids, uid) && one(&self.gids, gid)
     }
 
-    /// Writes those of the calling child.
+    /// Writes the maps of the calling process, which is the child.
     pub(crate) fn write_own(&self) -> Result<(), Error> {
         if self.is_empty() {
             return Ok(());
@@ -76,9 +76,9 @@ impl IdMaps {
         self.texts().try_for_each(|(stage, _, text)| own.write(stage, text.as_bytes()))
     }
 
-    /// What the child writes to which of its files in /proc.
+    /// Returns what the child writes: the stage, the file in /proc and the text.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (Stage, &'static CStr, String)> {
-        // The kernel's condition for a gid_map without privileges.
+        // Without privileges, the kernel takes a gid_map only after this.
         let deny = if self.gids.is_empty() { "" } else { "deny" };
         [
             (Stage::Setgroups, c"/proc/self/setgroups", deny.to_owned()),
@@ -89,7 +89,7 @@ impl IdMaps {
         .filter(|(.., text)| !text.is_empty())
     }
 
-    /// Writes those of a child of this process.
+    /// Writes the maps of a child of this process.
     pub(crate) fn write_of(&self, process: &Process) -> Result<(), Error> {
         for (stage, lines, helper) in
             [(Stage::UidMap, &self.uids, "newuidmap"), (Stage::GidMap, &self.gids, "newgidmap")]
@@ -106,17 +106,17 @@ impl IdMaps {
     }
 }
 
-/// A process, held by its open folder in /proc. Its own pid could name another process there, where /proc is another pid
-/// namespace's.
+/// A process, held by its open folder in /proc. Its own pid is not enough: if this /proc is that of another pid
+/// namespace, the pid may name another process there.
 #[derive(Debug)]
 pub(crate) struct Process {
     folder: File,
-    /// What /proc calls it: a number.
+    /// The name of the folder, which is a number.
     name: PathBuf,
 }
 
 impl Process {
-    /// The calling one's.
+    /// Opens the calling process.
     pub(crate) fn own() -> Result<Self, Error> {
         let opened = File::open("/proc/self").and_then(|folder| Ok((folder, fs::read_link("/proc/self")?)));
         match opened {
@@ -125,19 +125,19 @@ impl Process {
         }
     }
 
-    /// That of a pidfd, whose process is not reaped meanwhile.
+    /// Opens the process of a pidfd. Fails if the process has been reaped.
     pub(crate) fn of(pidfd: BorrowedFd<'_>) -> Result<Self, Error> {
         let number = pidfd.as_raw_fd();
-        // As this /proc calls it; 0, if it is not the /proc of a pid namespace in which the process is.
+        // The pid in this /proc. It is 0 if the process has no pid in the pid namespace of this /proc.
         let name = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).map(|text| {
             let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim);
             pid.filter(|pid| *pid != "0").unwrap_or("none").to_owned()
         });
         let opened = name.and_then(|name| Ok((File::open(format!("/proc/{name}"))?, name)));
         let (folder, name) = opened.map_err(|error| no_proc(&error))?;
-        // It has not been reaped, so the number was its own.
+        // If the process has not been reaped by now, the number was its own.
         let null = ptr::null::<libc::siginfo_t>();
-        // SAFETY: no pointers but a null one.
+        // SAFETY: the only pointer is null.
         match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, 0, null, 0) } {
             0 => Ok(Self { folder, name: name.into() }),
             _ => Err(Error::from_io(Stage::UidMap, &io::Error::last_os_error())),
@@ -149,8 +149,8 @@ impl Process {
         if text.is_empty() { Ok(()) } else { self.write(stage, text.as_bytes()) }
     }
 
-    /// Whether there is such a program, and it has written the map. By an open folder it cannot take another process for this
-    /// one; before shadow 4.14 it only takes what /proc calls the process.
+    /// Runs the helper program, and returns whether it has written the map. With the open folder it cannot take another
+    /// process for this one. Before shadow 4.14 it only takes the number that the process has in /proc.
     fn has_been_written_by(&self, helper: &str, stage: Stage, lines: &[Line]) -> bool {
         let by = |process: &OsStr| {
             let numbers = lines.iter().flat_map(|line| [line.inside, line.outside, line.count]);
@@ -160,7 +160,8 @@ impl Process {
             let folder = self.folder.try_clone();
             match folder.and_then(|folder| command.stdin(folder).status()) {
                 Ok(status) => status.success(),
-                // SIGCHLD is ignored, or somebody else has waited for it. Or there is no such program.
+                // There is no such program, or SIGCHLD is ignored, or other code has waited for the program. So look at
+                // the map.
                 Err(_) => {
                     let mut map = String::new();
                     let read =
@@ -177,14 +178,14 @@ impl Process {
         written.map_err(|error| Error::from_io(stage, &error).with_hint(why(&error)))
     }
 
-    /// openat(2) of the file that a stage is named after.
+    /// Opens the file that a stage is named after, with openat(2).
     fn open(&self, stage: Stage, how: c_int) -> io::Result<File> {
         let name = match stage {
             Stage::Setgroups => c"setgroups",
             Stage::UidMap => c"uid_map",
             _ => c"gid_map",
         };
-        // SAFETY: a descriptor and a name; what is returned is a new descriptor.
+        // SAFETY: `name` is a C string, and the call returns a new descriptor that nobody else owns.
         unsafe {
             match libc::openat(self.folder.as_raw_fd(), name.as_ptr(), how | libc::O_CLOEXEC) {
                 -1 => Err(io::Error::last_os_error()),
@@ -194,28 +195,28 @@ impl Process {
     }
 }
 
-/// The lines of a map, which the kernel wants in one write(2).
+/// Returns the text of a map. The kernel wants all lines in one write(2).
 fn text(lines: &[Line]) -> String {
     lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect()
 }
 
-const NO_PROC: &str = "maps of ids are written in /proc: is it mounted, and not of an inner pid namespace?";
+const NO_PROC: &str = "maps of ids need a /proc that is mounted and is not that of an inner pid namespace";
 
 fn no_proc(error: &io::Error) -> Error {
     let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
     Error::from_io(Stage::UidMap, error).with_hint(missing.then_some(NO_PROC))
 }
 
-/// What the kernel's errno hides.
+/// Returns the probable cause of an errno.
 pub(crate) fn why(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) if !is_dumpable() => Some(
-            "the program's files in /proc are root's, because it is not dumpable: it has changed its ids, is a file \
-                 with capabilities, or has asked for it by prctl(PR_SET_DUMPABLE)",
+            "the program is not dumpable, so its files in /proc belong to root: it has changed its ids, its file has \
+                 capabilities, or it has called prctl(PR_SET_DUMPABLE)",
         ),
         Some(libc::EPERM | libc::EACCES) => Some(
             "mapping ids other than the caller's own takes CAP_SETUID or CAP_SETGID there, or newuidmap \
-                 and newgidmap with lines in /etc/subuid and /etc/subgid; uid 0 takes CAP_SETFCAP, too; all ids must exist \
+                 and newgidmap with lines in /etc/subuid and /etc/subgid; uid 0 also takes CAP_SETFCAP; all ids must exist \
                  in the caller's user namespace; AppArmor (kernel.apparmor_restrict_unprivileged_userns) refuses all maps",
         ),
         Some(libc::ENOENT | libc::ENOTDIR) => Some(NO_PROC),

@@ -1,6 +1,6 @@
-//! Which of the two calls starts a task: clone(2) wherever it can express what is asked, since it
-//! works under every seccomp filter and emulator; clone3(2) for what it alone can express. There is
-//! no falling back: what needs clone3 cannot be had without it, and nothing asked for is dropped.
+//! Chooses and makes the system call that starts a task. That is clone(2) if it can express the request, because it
+//! works under every seccomp filter and emulator. Otherwise it is clone3(2). There is no fallback: if clone3(2) is
+//! needed and does not work, the start fails, and nothing that was asked for is dropped.
 
 #![allow(unsafe_code)]
 
@@ -23,28 +23,29 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// The call that can express these flags.
+/// Returns the call that can express these flags.
 pub(crate) fn call_for(flags: CloneFlags) -> Syscall {
     if NEEDS_CLONE3.iter().any(|(flag, _)| flags.contains(*flag)) { Syscall::Clone3 } else { Syscall::Clone }
 }
 
-/// The same for all that is asked for.
+/// Returns the call that can express everything in `args`.
 fn call_of(args: &CloneArgs) -> Syscall {
     let flags = CloneFlags::from_bits_retain(args.flags);
-    // clone(2) has one place for both
+    // clone(2) has only one address to store both.
     let both = CloneFlags::PIDFD.union(CloneFlags::PARENT_SETTID);
     if args.set_tid_size != 0 || flags.contains(both) { Syscall::Clone3 } else { call_for(flags) }
 }
 
-/// Room for a few frames of our own, and the least that is called a stack.
+/// Room for a few frames of this crate, and the smallest stack that a child gets.
 pub(crate) const ROOM: usize = 64 * 1024;
 
-/// How much of its own stack, below its frame, a waiting thread keeps: room for the frames in which it waits, and for the
-/// handlers of the two signals that glibc keeps for itself, by the kernel's word for the size of their frames. No more,
-/// because glibc gives deeper pages back when a thread ends, and the next thread would have to fault them in again.
+/// Returns how much of its own stack a waiting thread keeps below its frame. It needs room for the frames in which it
+/// waits, and for the handlers of the two signals that glibc keeps for itself. The kernel says how large a handler's
+/// frame is. The thread keeps no more, because glibc gives deeper pages back when a thread ends, and the next thread
+/// would have to fault them in again.
 fn gap() -> usize {
-    // SAFETY: looks into the auxiliary vector. Kernels that do not tell (x86 before Linux 5.14) have no registers that
-    // would need more than this.
+    // SAFETY: the call reads the auxiliary vector. Kernels without this entry (x86 before Linux 5.14) support no
+    // registers that would need more than 8192 bytes.
     let frame = match unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize {
         0 => 8192,
         frame => frame,
@@ -52,14 +53,15 @@ fn gap() -> usize {
     2 * frame + 4096
 }
 
-/// Goes down as far as a child of [`Stack::BelowCaller`] begins, and as far as it gets before it handles an overflow itself.
-/// Who calls at the end of a stack meets the guard page here, as with any other function, and does not start a child in what
-/// lies behind it.
+/// Touches the stack down to where a child of [`Stack::BelowCaller`] begins, and 16 KiB further, because the child
+/// cannot handle an overflow itself at first. If the caller's stack ends here, it hits the guard page, as in any other
+/// function. So no child is started in the memory behind the guard page.
 pub(crate) fn reach_below() {
     reach(gap() + 16 * 1024);
 }
 
-/// Each frame is smaller than a guard page, and something of it is written.
+/// Touches `distance` bytes of the stack, one frame after the other. Each frame is smaller than a guard page and is
+/// written to, so no frame can skip the guard page.
 #[inline(never)]
 fn reach(distance: usize) {
     let mut frame = [MaybeUninit::<u8>::uninit(); 2048];
@@ -67,28 +69,28 @@ fn reach(distance: usize) {
     if distance > frame.len() {
         reach(distance - frame.len());
     }
-    // after the call, or that would need no frame of its own
+    // Use the frame after the call, because a tail call would need no frame of its own.
     black_box(&mut frame);
 }
 
-/// Where the stack of a task is.
+/// The place of a task's stack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stack {
-    /// The one that `args` has. If it has none, it is the caller's own: the caller sleeps (`VFORK`), or the child has a copy of
-    /// the memory.
+    /// The stack in `args`. If `args` has none, the task runs on the caller's stack. Then the caller sleeps (`VFORK`),
+    /// or the child has a copy of the memory.
     InArgs,
-    /// What lies of the caller's below the frames in which it waits: see [`reach_below`].
+    /// The part of the caller's stack below the frames in which it waits: see [`reach_below`].
     BelowCaller,
-    /// The same, of a stack with these bounds, on which the caller has to be.
+    /// The same part of a stack with these bounds. The caller has to be on that stack.
     Within { lowest: usize, size: usize },
 }
 
-/// Starts a task; its pid.
+/// Starts a task and returns its pid.
 ///
 /// # Safety
 ///
-/// That of [`clone3_trampoline`], for `args`, `f` and `arg`.
-#[inline(never)] // so that this frame is small, and all of the caller's are above it
+/// The conditions of [`clone3_trampoline`] hold for `args`, `f` and `arg`.
+#[inline(never)] // keeps this frame small, and below all frames of the caller
 pub(crate) unsafe fn start(
     args: &CloneArgs,
     stack: Stack,
@@ -99,14 +101,14 @@ pub(crate) unsafe fn start(
     let here = stack_pointer();
     match stack {
         Stack::InArgs => {}
-        // Any size will do: the kernel only adds it to the address.
+        // The size does not matter, because the kernel only adds it to the address.
         Stack::BelowCaller => {
             args.stack = here.saturating_sub(gap() + ROOM) as u64;
             args.stack_size = ROOM as u64;
         }
         Stack::Within { lowest, size } => {
             if !(lowest..lowest + size).contains(&here) {
-                let hint = "this thread does not run on the stack that pthread_getattr_np(3) tells of it";
+                let hint = "this thread does not run on the stack that pthread_getattr_np(3) returns";
                 return Err(Error::new(Stage::Thread, libc::EFAULT, hint));
             }
             args.stack = lowest as u64;
@@ -116,20 +118,20 @@ pub(crate) unsafe fn start(
             }
         }
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees this.
     let result = unsafe { start_raw(&args, f, arg) };
     if result > 0 { Ok(result as libc::pid_t) } else { Err(refusal(&args, -result as c_int)) }
 }
 
-/// Starts a task; its pid, or a negative errno. It uses no thread-local storage.
+/// Starts a task and returns its pid or a negative errno. Uses no thread-local storage.
 ///
 /// # Safety
 ///
-/// That of [`clone3_trampoline`], for `args`, `f` and `arg`.
+/// The conditions of [`clone3_trampoline`] hold for `args`, `f` and `arg`.
 #[inline]
 pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -> c_long {
-    // SAFETY: the caller's promise. The two calls differ in how they are told the stack and the
-    // pidfd; clone(2) stores that one where parent_tid points, so one of the two is null.
+    // SAFETY: the caller guarantees this. clone(2) takes the top of the stack, and stores the pidfd where parent_tid
+    // points. `call_of` does not choose it for a pidfd together with a parent_tid, so one of these two addresses is 0.
     unsafe {
         match call_of(args) {
             Syscall::Clone => clone_trampoline(
@@ -146,7 +148,7 @@ pub(crate) unsafe fn start_raw(args: &CloneArgs, f: ChildFn, arg: *mut c_void) -
     }
 }
 
-/// The error of a start that the kernel has refused.
+/// Makes the error for a start that the kernel has refused.
 pub(crate) fn refusal(args: &CloneArgs, errno: c_int) -> Error {
     let flags = CloneFlags::from_bits_retain(args.flags);
     let stage = match call_of(args) {

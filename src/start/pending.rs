@@ -1,5 +1,5 @@
-//! Whether the next child would be born in another namespace than its parent's: after unshare(2) or setns(2) with a pid
-//! or time namespace. See namespaces(7), `/proc/PID/ns/pid_for_children`.
+//! Finds out whether the next child would be born in another pid or time namespace than its parent. This is so after
+//! unshare(2) or setns(2) with such a namespace. See namespaces(7), `/proc/PID/ns/pid_for_children`.
 
 #![allow(unsafe_code)]
 
@@ -8,11 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, io};
 
-/// For children of the calling thread. None where /proc does not tell: it is not mounted, or Linux is older than 4.12
-/// (pid) or 5.5 (time).
+/// Returns whether the children of the calling thread get another pid namespace. None if /proc does not tell: it is not
+/// mounted, or Linux is older than 4.12 (5.6 for [`time_namespace`]).
 pub(crate) fn pid_namespace() -> Option<bool> {
-    // A process never leaves its pid namespace. In a copy that fork(2) has made it may be another one, which is looked
-    // for where the two differ.
+    // A process never leaves its pid namespace, so its number is kept. After fork(2) a copy of the process may be in
+    // another one, so the number is read again if it differs from the children's.
     static OWN: AtomicU32 = AtomicU32::new(0);
     let childrens = namespace(c"/proc/thread-self/ns/pid_for_children")?;
     if childrens == OWN.load(Ordering::Relaxed) {
@@ -23,18 +23,18 @@ pub(crate) fn pid_namespace() -> Option<bool> {
     Some(childrens != own)
 }
 
-/// The same for a time namespace.
+/// Returns whether the children of the calling thread get another time namespace.
 pub(crate) fn time_namespace() -> Option<bool> {
     Some(namespace(c"/proc/thread-self/ns/time_for_children")? != namespace(c"/proc/thread-self/ns/time")?)
 }
 
-/// A namespace in which there has been no process yet has no number.
+/// Stands for the number of a namespace that has had no process yet. The kernel gives none.
 const EMPTY: u32 = u32::MAX;
 
-/// The number that a link such as `pid:[4026531836]` has.
+/// Returns the number in a link such as `pid:[4026531836]`.
 fn namespace(link: &CStr) -> Option<u32> {
     let mut text = [0_u8; 64];
-    // SAFETY: a path, and a buffer with its size.
+    // SAFETY: `link` is a C string, and `text` has the size that is given.
     let length = unsafe { libc::readlink(link.as_ptr(), text.as_mut_ptr().cast(), text.len()) };
     if length < 0 {
         let is_empty = io::Error::last_os_error().kind() == io::ErrorKind::NotFound

@@ -1,11 +1,11 @@
-//! Why the kernel refuses to start a task, where its errno has several causes.
+//! Says why the kernel refuses to start a task, if the errno has several causes.
 
 use super::pending;
 use crate::{CloneFlags, Error, Stage};
 use std::ffi::c_int;
 use std::io;
 
-/// What only clone3 can express, with the reason that its errno hides.
+/// The flags that only clone3(2) can express, each with the probable reason for its refusal.
 pub(super) const NEEDS_CLONE3: &[(CloneFlags, &str)] = &[
     (CloneFlags::NEWTIME, "NEWTIME needs clone3(2), let through by seccomp filters, and Linux 5.6"),
     (
@@ -31,7 +31,7 @@ pub(crate) const NAMESPACES: CloneFlags = CloneFlags::NEWNS
     .union(CloneFlags::NEWPID)
     .union(CloneFlags::NEWTIME);
 
-/// What the errno of either call hides.
+/// Returns the probable cause of an errno of clone(2) or clone3(2).
 pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
     let clone3 = NEEDS_CLONE3.iter().find(|(flag, _)| flags.contains(*flag)).map(|(_, hint)| *hint);
     match errno {
@@ -50,7 +50,7 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
             Some("one of the limits of /proc/sys/user/max_*_namespaces, or of their nesting, is reached")
         }
         libc::ENOMEM => Some(
-            "if memory is not short: the init of the pid namespace that the caller entered by \
+            "memory is short, or the init of the pid namespace that the caller entered by \
              unshare(2) or setns(2) has ended, so that nothing can be started there",
         ),
         libc::EINVAL if flags.contains(CloneFlags::NEWPID) && pending::pid_namespace() == Some(true) => {
@@ -72,11 +72,12 @@ pub(crate) fn explain(flags: CloneFlags, errno: c_int) -> Option<&'static str> {
     }
 }
 
-/// What `EINVAL` means while the caller's children are to get another time namespace.
+/// The cause of an `EINVAL` while the caller's children are to get another time namespace.
 pub(crate) const OLD_TIME_NAMESPACE: &str =
     "before about Linux 6.2 memory cannot be shared after unshare(2) or setns(2) with a time namespace";
 
-/// Why there can be no thread: the kernel's errno has many causes, and musl makes EAGAIN of every one.
+/// Makes the error of a thread that cannot be started. The kernel's errno has many causes, and musl turns each of them
+/// into EAGAIN.
 pub(crate) fn no_thread(error: &io::Error) -> Error {
     let hint = match error.raw_os_error() {
         Some(libc::EINVAL | libc::EAGAIN) if pending::pid_namespace() == Some(true) => {
@@ -98,7 +99,7 @@ pub(crate) fn no_thread(error: &io::Error) -> Error {
     Error::from_io(Stage::Thread, error).with_hint(hint)
 }
 
-/// What the errno hides where a tid was asked for.
+/// Returns the probable cause of an errno if a tid was asked for.
 pub(crate) fn no_such_tid(errno: c_int) -> Option<&'static str> {
     Some(match errno {
         libc::EPERM => {
@@ -106,8 +107,8 @@ pub(crate) fn no_such_tid(errno: c_int) -> Option<&'static str> {
         }
         libc::EEXIST => "a task, a process group or a session has one of the numbers",
         libc::EINVAL => {
-            "set_tid has more numbers than there are pid namespaces, one that is no pid, or another one than 1 for the \
-             first process of a new pid namespace"
+            "set_tid has more numbers than there are pid namespaces, a number that is not a pid, or a number other \
+             than 1 for the first process of a new pid namespace"
         }
         libc::E2BIG | libc::ENOSYS => {
             "set_tid needs clone3(2), let through by seccomp filters, and Linux 5.5"
@@ -116,20 +117,19 @@ pub(crate) fn no_such_tid(errno: c_int) -> Option<&'static str> {
     })
 }
 
-/// cgroups(7), and `cgroup_css_set_fork` of the kernel.
+/// Returns the probable cause of an errno with a cgroup. See cgroups(7), and `cgroup_css_set_fork` in the kernel's
+/// source.
 fn cgroup_hint(errno: c_int) -> Option<&'static str> {
     Some(match errno {
         libc::EOPNOTSUPP => {
             "the cgroup is in the state `domain invalid`: its cgroup.type has to be `threaded`"
         }
         libc::EBUSY => {
-            "the cgroup has controllers enabled in its cgroup.subtree_control: only one without takes tasks"
+            "the cgroup has controllers enabled in its cgroup.subtree_control: only a cgroup without them takes tasks"
         }
         libc::ENOENT | libc::ENODEV => "the cgroup has been removed",
         libc::EBADF => "the descriptor is not that of a directory of a cgroup v2 file system",
-        libc::EACCES => {
-            "the cgroup's cgroup.procs, or that of the common ancestor, may not be written by the caller"
-        }
+        libc::EACCES => "the caller may not write the cgroup's cgroup.procs, or that of the common ancestor",
         _ => return None,
     })
 }

@@ -1,4 +1,5 @@
-//! `Command`: what a program is given, what it costs its caller, and what an error says. The programs are the test's own.
+//! Tests of what `Command` gives a program, what a start costs the caller, and what errors say. The programs are this
+//! test program itself.
 
 use crate::common::{self, skip};
 use crate::program::{passes, program, rounds};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "CLONE_TRAMPOLINE_PROBE";
 
-/// This program, which runs `test` in it, and comes to [`inside`] there.
+/// Returns a command for this program. It runs `test` there, and so comes to [`inside`].
 pub(crate) fn this_program(test: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(VARIABLE, "inside");
@@ -25,23 +26,23 @@ pub(crate) fn this_program(test: &str) -> Command {
     command
 }
 
-/// Runs `body`, and ends the program, if it is the one that the test has started.
+/// If this is the program that the test has started, runs `body` and ends the program.
 pub(crate) fn inside(body: impl FnOnce() -> i32) {
     if std::env::var_os(VARIABLE).is_some() {
         exit(body());
     }
 }
 
-/// What `body` says in the program that `prepare` has changed.
+/// Returns what `body` says in the program, after `prepare` has changed the command.
 pub(crate) fn says(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce() -> String) -> String {
     say(body);
     said(test, prepare)
 }
 
-/// In that program: says it, and ends.
+/// If this is that program, says what `body` returns and ends.
 pub(crate) fn say(body: impl FnOnce() -> String) {
     inside(|| {
-        // not through libtest's capture
+        // This bypasses libtest's capture.
         File::from(io::stdout().as_fd().try_clone_to_owned().unwrap()).write_all(body().as_bytes()).unwrap();
         42
     });
@@ -54,7 +55,7 @@ pub(crate) fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
     let output = command.spawn().unwrap().wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(42), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    // after what libtest says
+    // libtest's own output comes before this.
     text.split_once("<<").and_then(|(_, text)| text.split_once(">>")).expect("what was said").0.to_owned()
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn refused(command: &mut Command, stage: Stage, errno: i32) -> Error 
     error
 }
 
-/// The same in a program that does nothing else meanwhile: nothing is left.
+/// Does the same as `refused`, and checks that no descriptor is left. The program must do nothing else meanwhile.
 #[track_caller]
 pub(crate) fn fails(command: &mut Command, stage: Stage, errno: i32) -> Error {
     let before = descriptors();
@@ -163,7 +164,7 @@ fn the_working_directory_and_the_umask_are_the_programs() {
     assert_eq!(std::env::current_dir().unwrap(), before);
 }
 
-/// A program by name is looked for in the PATH that it will have, and in the directory that it will have.
+/// A program's name is looked up in the PATH and in the directory that the program will have.
 #[test]
 fn a_name_is_looked_for_in_the_programs_path() {
     inside(|| 42);
@@ -196,7 +197,7 @@ fn descriptors_get_their_numbers() {
         writes.write_all(text.as_bytes()).unwrap();
         reads
     };
-    // a cycle of three, of which none may be lost, and a number that stays
+    // Three descriptors change places in a cycle, and none may be lost. A fourth one keeps its number.
     let [a, b, c, kept] = ["a", "b", "c", "k"].map(pipe);
     let numbers = [a.as_raw_fd(), b.as_raw_fd(), c.as_raw_fd(), kept.as_raw_fd()];
     let list = numbers.map(|number| number.to_string()).join(",");
@@ -225,7 +226,7 @@ fn descriptors_get_their_numbers() {
     assert_eq!(said, "cabk");
 }
 
-/// A source's number may be a target, and so may the number of the duplicate that has to be made of it.
+/// A source's number may be a target, and so may the number of its duplicate.
 #[test]
 fn a_descriptor_in_the_way_is_moved() {
     let test = "command::a_descriptor_in_the_way_is_moved";
@@ -241,7 +242,7 @@ fn a_descriptor_in_the_way_is_moved() {
         let mut command = this_program(test);
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         let number = full.as_raw_fd();
-        // what the next descriptor would be
+        // The next descriptor would get this number.
         let free = File::open("/dev/null").unwrap().as_raw_fd();
         command.env("FIRST", number.to_string()).env("SECOND", free.to_string());
         command.fd(number, zero).fd(free, full);
@@ -249,7 +250,7 @@ fn a_descriptor_in_the_way_is_moved() {
     });
 }
 
-/// The program may read to the end of its stdin, and nobody else writes to it.
+/// The program can read its stdin to the end, because nobody else can write to it.
 #[test]
 fn wait_closes_stdin() {
     inside(|| {
@@ -271,19 +272,19 @@ fn wait_closes_stdin() {
 pub(crate) fn pipe() -> (OwnedFd, File) {
     use std::os::fd::FromRawFd;
     let mut fds = [-1; 2];
-    // SAFETY: a place for two new descriptors.
+    // SAFETY: `fds` has room for two descriptors, which are new.
     unsafe {
         assert_eq!(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC), 0);
         (OwnedFd::from_raw_fd(fds[0]), File::from_raw_fd(fds[1]))
     }
 }
 
-/// Also those that are not close-on-exec.
+/// This includes descriptors that are not close-on-exec.
 #[test]
 fn other_descriptors_are_closed_if_that_is_asked_for() {
     let test = "command::other_descriptors_are_closed_if_that_is_asked_for";
     say(|| {
-        // those above 5, as libtest and this look have some of their own
+        // Only those above 5 count, because libtest and this look have some of their own.
         let given = |fd: &&OsString| fd.to_str().is_some_and(|fd| fd.parse().is_ok_and(|fd: i32| fd > 5));
         let all = descriptors();
         format!(
@@ -292,7 +293,7 @@ fn other_descriptors_are_closed_if_that_is_asked_for() {
         )
     });
     let open = File::open("/dev/null").unwrap();
-    // SAFETY: our own descriptors.
+    // SAFETY: the descriptors are our own.
     let [low, high] = [100, 700].map(|least| unsafe { libc::fcntl(open.as_raw_fd(), libc::F_DUPFD, least) });
     assert!(low >= 100 && high >= 700);
     for closes in [true, false] {
@@ -300,7 +301,7 @@ fn other_descriptors_are_closed_if_that_is_asked_for() {
             let said = said(test, |command| {
                 command.close_other_fds(closes).fd(9, File::open("/dev/null").unwrap());
                 if with_closure {
-                    // SAFETY: it does nothing.
+                    // SAFETY: the closure does nothing.
                     unsafe { command.pre_exec(|| Ok(())) };
                 }
             });
@@ -310,8 +311,8 @@ fn other_descriptors_are_closed_if_that_is_asked_for() {
             }
         }
     }
-    // and ours are as before
-    // SAFETY: our own descriptors.
+    // The caller's own descriptors are still open.
+    // SAFETY: the descriptors are our own.
     unsafe {
         assert!(libc::close(high) == 0 && libc::close(low) == 0);
     }
@@ -320,7 +321,7 @@ fn other_descriptors_are_closed_if_that_is_asked_for() {
 #[test]
 fn output_is_read_from_both_pipes() {
     inside(|| {
-        // more than a pipe holds, turn by turn
+        // This is more than a pipe holds. The two streams are written in turn.
         for _ in 0..100 {
             File::from(io::stdout().as_fd().try_clone_to_owned().unwrap()).write_all(&[b'o'; 3000]).unwrap();
             File::from(io::stderr().as_fd().try_clone_to_owned().unwrap()).write_all(&[b'e'; 3000]).unwrap();
@@ -353,7 +354,7 @@ fn ignored_signals_are_as_asked_for() {
     let test = "command::ignored_signals_are_as_asked_for";
     say(|| status("SigIgn:"));
     passes(test, "program", || {
-        // SAFETY: no handler.
+        // SAFETY: this sets no handler.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
         let ignored = |prepare: fn(&mut Command)| {
             let set = u128::from_str_radix(&said(test, prepare), 16).unwrap();
@@ -384,7 +385,7 @@ fn sigpipe_is_not_ignored() {
     assert!(ignored(Command::new("/bin/cat").ignore_signals(&[libc::SIGPIPE])));
 }
 
-/// A root directory is the working directory, too.
+/// A new root directory is also the working directory.
 #[test]
 fn the_root_is_the_programs() {
     say(|| format!("<<{}>>", std::env::current_dir().unwrap().display()));
@@ -394,7 +395,7 @@ fn the_root_is_the_programs() {
     let test = "command::the_root_is_the_programs";
     assert_eq!(said(test, |command| _ = command.chroot("/")), "/");
     assert_eq!(said(test, |command| _ = command.chroot("/").current_dir("/proc")), "/proc");
-    // without the step there is no such file
+    // Without chroot(2) this file would not exist.
     refused(Command::new("/status").chroot("/proc/self"), Stage::Exec, libc::EACCES);
 }
 
@@ -403,7 +404,7 @@ fn exec_takes_the_place_of_this_program() {
     inside(|| 42);
     let test = "command::exec_takes_the_place_of_this_program";
     let end = program(test, "exec", || {
-        // The parent of the program that is executed is this one's.
+        // The parent of the executed program is the parent of this one.
         let error = this_program(test).parent_death_signal(libc::SIGKILL).exec();
         panic!("{error}");
     });
@@ -412,19 +413,19 @@ fn exec_takes_the_place_of_this_program() {
     }
 }
 
-/// What is open in this program, by number, with its flags, and the signals that it has blocked.
+/// Returns the open descriptors of this program with their files and flags, and the blocked signals.
 fn open_and_blocked() -> (Vec<(OsString, Option<PathBuf>, i32)>, String) {
     let what = |fd: OsString| {
         let path = fs::read_link(PathBuf::from("/proc/self/fd").join(&fd)).ok();
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         let flags = unsafe { libc::fcntl(fd.to_str().unwrap().parse().unwrap(), libc::F_GETFD) };
-        // the look itself is a descriptor as well
+        // This look itself has a descriptor.
         (fd, path.filter(|path| !path.starts_with("/proc")), flags)
     };
     (descriptors().into_iter().map(what).collect(), status("SigBlk:"))
 }
 
-/// A failed exec gives back the numbers that the program was to have.
+/// After a failed exec, the numbers that the program would have got have their old descriptors.
 #[test]
 fn an_exec_that_fails_gives_descriptors_back() {
     let test = "command::an_exec_that_fails_gives_descriptors_back";
@@ -432,7 +433,7 @@ fn an_exec_that_fails_gives_descriptors_back() {
         let file = File::open("/dev/zero").unwrap();
         let own = file.as_raw_fd();
         let mut command = Command::new("/nowhere");
-        // one that is ours, one that is free, and 0 to 2
+        // The numbers are one that the command owns, one that is free, and 0 to 2.
         command
             .fd(own, file)
             .fd(77, File::open("/dev/full").unwrap())
@@ -442,9 +443,9 @@ fn an_exec_that_fails_gives_descriptors_back() {
             command.fd(number, File::open("/dev/zero").unwrap());
         }
         command.close_other_fds(true).block_signals(&[libc::SIGUSR1]);
-        // what `close_other_fds` leaves behind
+        // `close_other_fds` leaves the other descriptors close-on-exec, so they already are here.
         const CLOEXEC: libc::c_uint = 1 << 2;
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC) }, 0);
         let before = open_and_blocked();
         for _ in 0..3 {
@@ -456,7 +457,7 @@ fn an_exec_that_fails_gives_descriptors_back() {
     };
     passes(test, "threads", || {
         fails(None, Stage::Exec, libc::ENOENT);
-        // descriptors of the command, and of the start itself: /dev/null comes to the lowest number that is free
+        // These numbers belong to the command and to the start itself: /dev/null gets the lowest number that is free.
         let (file, other) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
         let (number, lowest) = (file.as_raw_fd(), File::open("/dev/null").unwrap().as_raw_fd());
         let mut command = Command::new("/nowhere");
@@ -466,7 +467,7 @@ fn an_exec_that_fails_gives_descriptors_back() {
             .fd(number, other)
             .fd(lowest, File::open("/dev/full").unwrap());
         assert_eq!(Error::of(&command.exec()).map(Error::stage), Some(Stage::Exec));
-        // another thread may use it
+        // Another thread may use this descriptor.
         let open = File::open("/dev/null").unwrap();
         fails(Some(open.as_raw_fd()), Stage::Fd, libc::EBUSY);
     });
@@ -480,7 +481,7 @@ fn an_exec_that_fails_gives_descriptors_back() {
     });
 }
 
-/// They come after the signals, which they may change, and have the caller's thread-local storage.
+/// Closures run after the signals, which they may change. They have the caller's thread-local storage.
 #[test]
 fn closures_have_the_last_word() {
     let test = "command::closures_have_the_last_word";
@@ -488,7 +489,7 @@ fn closures_have_the_last_word() {
     say(|| status("SigIgn:"));
     LOCAL.set(7);
     let said = said(test, |command| {
-        // SAFETY: it takes no lock.
+        // SAFETY: the closure takes no lock.
         unsafe {
             command.pre_exec(|| {
                 libc::signal(libc::SIGUSR1, libc::SIG_IGN);
@@ -507,17 +508,17 @@ fn a_closure_that_panics_ends_the_child_alone() {
     }
     passes("command::a_closure_that_panics_ends_the_child_alone", "program", || {
         let mut command = Command::new("/nowhere");
-        // SAFETY: it takes the lock of stderr, which nobody else has.
+        // SAFETY: the closure takes the lock of stderr, which nobody else has.
         unsafe { command.pre_exec(|| panic!("in a closure")) };
         assert_eq!(command.status().unwrap().signal(), Some(libc::SIGABRT));
         assert!(!std::thread::panicking());
-        // In place of this program there is nobody else whom it could end.
+        // With `exec` there is no child, so the panic goes on in this program.
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| command.exec())).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"in a closure"));
     });
 }
 
-/// O_NONBLOCK that is set through a duplicate holds for the child's pidfd, too.
+/// O_NONBLOCK that is set through a duplicate also holds for the child's pidfd.
 #[test]
 fn a_pidfd_that_does_not_block_is_waited_for() {
     inside(|| {
@@ -526,13 +527,13 @@ fn a_pidfd_that_does_not_block_is_waited_for() {
     });
     let mut command = this_program("command::a_pidfd_that_does_not_block_is_waited_for");
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     common::ok(unsafe { libc::fcntl(child.pidfd().unwrap().as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) });
     assert!(child.try_wait().unwrap().is_none());
     assert_eq!(child.wait().unwrap().code(), Some(42));
 }
 
-/// A child that this program traces stops when it executes its program, which is no end.
+/// A child that this program traces stops when it executes its program. That is not its end.
 #[test]
 fn a_traced_child_has_not_ended() {
     inside(|| 42);
@@ -541,7 +542,7 @@ fn a_traced_child_has_not_ended() {
         if !pidfd {
             command.without_pidfd();
         }
-        // SAFETY: it takes no lock.
+        // SAFETY: the closure takes no lock.
         unsafe {
             command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME as _, 0, 0, 0) {
                 -1 => Err(io::Error::last_os_error()),
@@ -569,7 +570,7 @@ fn limits_and_nice_are_the_programs() {
             let of = |name: &str| {
                 limits.lines().find_map(|line| line.strip_prefix(name)).unwrap().split_whitespace()
             };
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
             let words: Vec<_> =
                 of("Max core file size").take(2).chain(of("Max open files").take(2)).collect();
@@ -596,7 +597,7 @@ fn a_process_group_is_new() {
     let group = says(
         "command::a_process_group_is_new",
         |command| _ = command.process_group(0),
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         || unsafe {
             format!("<<{} {}>>", libc::getpgrp() == libc::getpid(), libc::getsid(0) == libc::getpid())
         },
@@ -609,7 +610,7 @@ fn a_session_is_new() {
     let session = says(
         "command::a_session_is_new",
         |command| _ = command.setsid(true),
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         || unsafe { format!("<<{}>>", libc::getsid(0) == libc::getpid()) },
     );
     assert_eq!(session, "true");
@@ -624,7 +625,7 @@ fn ids_and_groups_are_the_programs_and_the_caller_stays_dumpable() {
     if !common::can_give_up_root() {
         return skip("takes CAP_SETUID and CAP_SETGID");
     }
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
     let before = dumpable();
     let said = said("command::ids_and_groups_are_the_programs_and_the_caller_stays_dumpable", |command| {
@@ -634,18 +635,18 @@ fn ids_and_groups_are_the_programs_and_the_caller_stays_dumpable() {
     assert_eq!(dumpable(), before);
 }
 
-/// In one case a closure fails after it has changed them, in the other a step does.
+/// In one case a closure fails after it has changed the ids. In the other case a step fails.
 #[test]
 fn a_start_that_fails_after_a_change_of_ids_leaves_the_caller_dumpable() {
     if !common::can_give_up_root() {
         return skip("takes CAP_SETUID and CAP_SETGID");
     }
     let test = "command::a_start_that_fails_after_a_change_of_ids_leaves_the_caller_dumpable";
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
     passes(test, "closure", || {
         let mut command = Command::new("true");
-        // SAFETY: a system call.
+        // SAFETY: the closure only makes a system call.
         unsafe {
             command.pre_exec(|| {
                 common::ok(libc::setresgid(65_533, 65_533, 65_533));
@@ -668,7 +669,7 @@ use libc::SYS_setresuid as SYS_SETRESUID;
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::SYS_setresuid32 as SYS_SETRESUID;
 
-/// As with std, who has a uid of its own has none of the caller's groups.
+/// As in std, a program with a uid of its own gets none of the caller's groups.
 #[test]
 fn a_uid_alone_drops_the_groups() {
     say(|| status("Groups:"));
@@ -678,7 +679,7 @@ fn a_uid_alone_drops_the_groups() {
     let test = "command::a_uid_alone_drops_the_groups";
     passes(test, "program", || {
         let groups = [65_531, 65_530];
-        // SAFETY: a list of groups.
+        // SAFETY: the length is that of the list.
         common::ok(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) });
         assert_eq!(said(test, |_| ()), "65530 65531");
         assert_eq!(said(test, |command| _ = command.uid(65_533)), "");
@@ -692,7 +693,7 @@ fn no_new_privs_is_the_programs() {
     assert_eq!(said, "1");
 }
 
-/// The death is that of the thread that has started the program.
+/// The signal comes when the thread that started the program ends.
 #[test]
 fn the_parents_death_is_a_signal() {
     inside(|| {
@@ -706,11 +707,12 @@ fn the_parents_death_is_a_signal() {
     assert_eq!(parent.join().unwrap().wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-/// Each stage that can be made to fail, in the order of the stages; and the same command works when the cause is gone.
+/// Makes each stage fail that can be made to fail, in the order of the stages. The same command works when the cause is
+/// gone.
 #[test]
 fn each_stage_names_what_failed_and_leaves_nothing() {
     inside(|| 42);
-    // in a program of its own, as other tests open descriptors
+    // This needs a program of its own, because other tests open descriptors.
     passes("command::each_stage_names_what_failed_and_leaves_nothing", "program", each_stage);
 }
 
@@ -729,7 +731,7 @@ fn each_stage() {
     fails(new().rlimit(Resource::Files, 2, 1), Stage::Rlimit, libc::EINVAL);
     fails(new().affinity([]), Stage::Affinity, libc::EINVAL);
     fails(new().affinity([usize::MAX]), Stage::Affinity, libc::EINVAL);
-    // -1, by which the kernel would change nothing
+    // For the kernel this is -1, and would change nothing.
     fails(new().uid(u32::MAX), Stage::Uid, libc::EINVAL);
     fails(new().gid(u32::MAX), Stage::Gid, libc::EINVAL);
     for signal in [0, -1, i32::MIN, 1000] {
@@ -748,7 +750,7 @@ fn each_stage() {
     assert!(error.hint().unwrap().contains("not found in PATH"), "{error}");
     let error = fails(Command::new("x").env("PATH", "/proc/self/status:/nowhere"), Stage::Exec, libc::ENOENT);
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    // what the caller sees there is not what the child has
+    // The child has closed this descriptor, so it sees something else there than the caller.
     let program = File::open("/proc/self/exe").unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     let error = fails(command.close_other_fds(true), Stage::Exec, libc::ENOENT);
@@ -757,7 +759,7 @@ fn each_stage() {
     let error = fails(&mut Command::new("with\0nul"), Stage::Exec, libc::EINVAL);
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     fails(new().arg("with\0nul"), Stage::Exec, libc::EINVAL);
-    // SAFETY: it takes no lock.
+    // SAFETY: the closure takes no lock.
     let error = unsafe {
         let refuse = || Err(io::Error::other("my own reason"));
         fails(new().pre_exec(refuse), Stage::PreExec, libc::EINVAL)
@@ -784,7 +786,7 @@ fn each_stage() {
     assert_eq!(command.current_dir("/").status().unwrap().code(), Some(42));
 }
 
-/// The stages that fail for who may not do it, and those that fail in no other way.
+/// The stages that fail without privileges, and those that fail only by a filter.
 #[test]
 fn each_stage_that_is_refused_is_named() {
     inside(|| 42);
@@ -792,7 +794,7 @@ fn each_stage_that_is_refused_is_named() {
     let new = || this_program(test);
     passes(test, "user", || {
         fails(new().chroot("/nowhere"), Stage::Chroot, libc::ENOENT);
-        // SAFETY: in a program of its own.
+        // SAFETY: this is a program of its own, which no other test shares.
         unsafe {
             if libc::getuid() == 0 {
                 common::ok(libc::setresgid(65_531, 65_531, 65_531));
@@ -802,13 +804,13 @@ fn each_stage_that_is_refused_is_named() {
         fails(new().groups(&[0]), Stage::Groups, libc::EPERM);
         fails(new().gid(0), Stage::Gid, libc::EPERM);
         fails(new().uid(0), Stage::Uid, libc::EPERM);
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         let own = unsafe { libc::getuid() };
-        // Who may not drop the groups keeps them.
+        // A caller that may not drop the groups keeps them.
         assert_eq!(new().uid(own).status().map(|status| status.code()).ok(), Some(Some(42)));
         fails(new().chroot("/"), Stage::Chroot, libc::EPERM);
         fails(new().nice(-20), Stage::Nice, libc::EACCES);
-        // SAFETY: limits.
+        // SAFETY: the address is that of a `struct rlimit`.
         common::ok(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 }) });
         let error = fails(new().rlimit(Resource::Core, 1, 1), Stage::Rlimit, libc::EPERM);
         assert_eq!(error.argument().unwrap(), "Core");
@@ -833,7 +835,7 @@ fn each_stage_that_is_refused_is_named() {
     });
 }
 
-/// dup3(2) knows the limit, too.
+/// If the limit cannot be read, dup3(2) still checks it.
 #[test]
 fn a_filter_that_refuses_the_limit_of_descriptors_is_none() {
     inside(|| 42);
@@ -845,7 +847,7 @@ fn a_filter_that_refuses_the_limit_of_descriptors_is_none() {
     });
 }
 
-/// As getenv(3), and std.
+/// getenv(3) and std do the same.
 #[test]
 fn of_two_paths_the_first_one_counts() {
     inside(|| {
@@ -855,7 +857,7 @@ fn of_two_paths_the_first_one_counts() {
     });
     let test = "command::of_two_paths_the_first_one_counts";
     passes(test, "program", || {
-        // by execve(2) itself, as no Command makes such an environment
+        // This uses execve(2) itself, because no Command makes such an environment.
         let text = |text: &str| std::ffi::CString::new(text).unwrap();
         let path = std::ffi::CString::new("/proc/self/exe").unwrap();
         let arguments = ["safe", test, "--exact", "--nocapture", "--test-threads=1"].map(text);
@@ -865,7 +867,7 @@ fn of_two_paths_the_first_one_counts() {
         };
         let (arguments, variables) = (list(&arguments), list(&variables));
         let status = common::in_process(|| {
-            // SAFETY: strings, and lists of them.
+            // SAFETY: the path is a C string, and both lists end with null.
             unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), variables.as_ptr()) };
             1
         });
@@ -873,7 +875,7 @@ fn of_two_paths_the_first_one_counts() {
     });
 }
 
-/// What was asked for is there, whichever call makes the child.
+/// A program gets everything that was requested, whichever call makes the child.
 #[test]
 fn it_works_where_clone3_is_refused() {
     if std::env::var_os("SAYS").is_some() {
@@ -883,9 +885,9 @@ fn it_works_where_clone3_is_refused() {
     let test = "command::it_works_where_clone3_is_refused";
     extern "C" fn handler(_: i32) {}
     passes(test, "filter", || {
-        // what makes the program's own threads do without it
+        // With this errno, the threads of the program itself do without clone3(2).
         common::seccomp(libc::SYS_clone3 as u32, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
-        // SAFETY: a handler that does nothing.
+        // SAFETY: the handler does nothing.
         unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
         for _ in 0..2 {
             let mut command = this_program(test);
@@ -893,7 +895,7 @@ fn it_works_where_clone3_is_refused() {
             assert!(child.pidfd().is_some());
             assert_eq!(child.wait().unwrap().code(), Some(42));
         }
-        // SAFETY: no handler.
+        // SAFETY: this sets no handler.
         unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
         let ignored = u128::from_str_radix(&said(test, |command| _ = command.env("SAYS", "")), 16).unwrap();
         assert_eq!(ignored >> (libc::SIGUSR1 - 1) & 1, 0);
@@ -906,12 +908,12 @@ fn it_works_where_clone3_is_refused() {
     });
 }
 
-/// It leaves no zombie, and the caller gets no signal.
+/// A failed start leaves no zombie, and the caller gets no signal.
 #[test]
 fn a_start_that_fails_sends_no_sigchld() {
     passes("command::a_start_that_fails_sends_no_sigchld", "program", || {
         let pending = || status("SigPnd:") + &status("ShdPnd:");
-        // SAFETY: a set of signals.
+        // SAFETY: the set is valid once it is zeroed.
         unsafe {
             let mut set = std::mem::zeroed();
             libc::sigaddset(&mut set, libc::SIGCHLD);
@@ -922,7 +924,7 @@ fn a_start_that_fails_sends_no_sigchld() {
             Command::new("/nowhere").spawn().unwrap_err();
         }
         assert_eq!(pending(), before);
-        // SAFETY: no place for a status.
+        // SAFETY: the call stores no status.
         assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) }, -1);
     });
 }
@@ -932,7 +934,7 @@ fn a_start_that_fails_sends_no_sigchld() {
 fn it_works_where_sigchld_is_ignored() {
     inside(|| 7);
     passes("command::it_works_where_sigchld_is_ignored", "program", || {
-        // SAFETY: no handler.
+        // SAFETY: this sets no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         assert_eq!(Command::new("/nowhere").spawn().unwrap_err().kind(), ErrorKind::NotFound);
         let mut child = this_program("command::it_works_where_sigchld_is_ignored").spawn().unwrap();
@@ -946,15 +948,16 @@ fn it_works_where_sigchld_is_ignored() {
     });
 }
 
-/// The child gets the signals of the caller's group, but none of the caller's handlers runs in it. This holds for clone3(2) and
-/// for clone(2).
+/// The child gets the signals of the caller's group, but none of the caller's handlers runs in it. This holds for
+/// clone3(2) and for clone(2).
 #[test]
 fn handlers_are_the_callers_alone() {
     inside(|| 42);
     static CALLER: AtomicI32 = AtomicI32::new(0);
     static ELSEWHERE: AtomicU32 = AtomicU32::new(0);
     extern "C" fn handler(_: i32) {
-        // SAFETY: no arguments to get wrong. Not of libc, which may have cached it.
+        // libc's own function may return a cached pid.
+        // SAFETY: the call takes no arguments.
         if unsafe { libc::syscall(libc::SYS_getpid) } as i32 != CALLER.load(Ordering::Relaxed) {
             ELSEWHERE.fetch_add(1, Ordering::Relaxed);
         }
@@ -962,7 +965,8 @@ fn handlers_are_the_callers_alone() {
     let test = "command::handlers_are_the_callers_alone";
     for case in ["clone3", "clone"] {
         passes(test, case, || {
-            // SAFETY: a group of its own, and a handler that counts. By default the signal is ignored.
+            // SAFETY: the program has a group of its own, and the handler only counts. By default the signal is
+            // ignored.
             unsafe {
                 CALLER.store(libc::getpid(), Ordering::Relaxed);
                 common::ok(libc::setpgid(0, 0));
@@ -975,7 +979,7 @@ fn handlers_are_the_callers_alone() {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
-                        // SAFETY: the signal of our own group.
+                        // SAFETY: the signal goes to our own group.
                         unsafe { libc::kill(0, libc::SIGURG) };
                     }
                 });
@@ -991,7 +995,7 @@ fn handlers_are_the_callers_alone() {
     }
 }
 
-/// A signal of the group may end the child before it executes its program. That is a status as any other.
+/// A signal to the group may end the child before it executes its program. The caller gets this as an ordinary status.
 #[test]
 fn a_child_that_is_killed_at_birth_has_a_status() {
     let test = "command::a_child_that_is_killed_at_birth_has_a_status";
@@ -1001,7 +1005,7 @@ fn a_child_that_is_killed_at_birth_has_a_status() {
     });
     extern "C" fn handler(_: i32) {}
     passes(test, "program", || {
-        // SAFETY: a group of its own, and a handler that does nothing.
+        // SAFETY: the program has a group of its own, and the handler does nothing.
         unsafe {
             common::ok(libc::setpgid(0, 0));
             libc::signal(libc::SIGTERM, handler as *const () as libc::sighandler_t);
@@ -1010,7 +1014,7 @@ fn a_child_that_is_killed_at_birth_has_a_status() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    // SAFETY: the signal of our own group.
+                    // SAFETY: the signal goes to our own group.
                     unsafe { libc::kill(0, libc::SIGTERM) };
                 }
             });
@@ -1049,7 +1053,7 @@ fn threads_at_once_do_not_mix_up_descriptors() {
     });
 }
 
-/// What the kernel refuses at birth, or before; and the same command works when the cause is gone.
+/// Covers limits that are reached at birth or before. The same command works when the cause is gone.
 #[test]
 fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
     let test = "command::a_limit_that_is_reached_is_named_and_leaves_nothing";
@@ -1058,11 +1062,11 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
         let mut command = this_program(test);
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: a place for the limits.
+        // SAFETY: `limit` has room for the limits.
         common::ok(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) });
         let limited = |soft: usize, command: &mut Command| {
             let new = libc::rlimit { rlim_cur: soft as libc::rlim_t, ..limit };
-            // SAFETY: limits.
+            // SAFETY: the address is that of a `struct rlimit`.
             unsafe {
                 common::ok(libc::setrlimit(libc::RLIMIT_NOFILE, &new));
                 let error = command.spawn().map(|mut child| child.wait());
@@ -1072,7 +1076,7 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
         };
         let before = descriptors();
         let used = File::open("/dev/null").unwrap().as_raw_fd() as usize;
-        // a duplicate that there is no number for
+        // There is no number left for the duplicate.
         let (zero, full) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
         let second = full.as_raw_fd();
         let mut moved = this_program(test);
@@ -1084,7 +1088,7 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
         let error = limited(used, &mut command);
         assert_eq!(error.raw_os_error(), libc::EMFILE, "{error}");
         assert!(error.hint().unwrap().contains("pidfd"), "{error}");
-        // one of the pipe's two ends
+        // There is a number for only one of the pipe's two ends.
         let mut piped = this_program(test);
         let error = limited(used + 1, piped.stdin(Stdio::inherit()).stdout(Stdio::piped()));
         assert_eq!((error.stage(), error.raw_os_error()), (Stage::Stdio, libc::EMFILE), "{error}");
@@ -1093,7 +1097,7 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
         assert_eq!(piped.status().unwrap().code(), Some(42));
     });
     passes(test, "processes", || {
-        // SAFETY: in a program of its own.
+        // SAFETY: this is a program of its own, which no other test shares.
         unsafe {
             if libc::getuid() == 0 {
                 common::ok(libc::setresuid(65_531, 65_531, 65_531));
@@ -1105,7 +1109,7 @@ fn a_limit_that_is_reached_is_named_and_leaves_nothing() {
             let error = fails_at_birth(&mut command, libc::EAGAIN);
             assert!(error.hint().unwrap().contains("RLIMIT_NPROC"), "{error}");
             common::ok(libc::setrlimit(libc::RLIMIT_NPROC, &limit));
-            // the folder of the test's program may be closed to others
+            // Other users may not be able to reach the folder of this program, so the status does not matter.
             _ = command.status();
         }
     });
@@ -1119,7 +1123,8 @@ pub(crate) fn refused_at_birth(command: &mut Command, errno: i32) -> Error {
     error
 }
 
-/// The same in a program that does nothing else meanwhile: nothing is left.
+/// Does the same as `refused_at_birth`, and checks that no descriptor is left. The program must do nothing else
+/// meanwhile.
 #[track_caller]
 pub(crate) fn fails_at_birth(command: &mut Command, errno: i32) -> Error {
     let before = descriptors();
@@ -1150,8 +1155,8 @@ fn a_cgroup_that_is_full_is_named() {
     assert_eq!(status.code(), Some(77));
 }
 
-/// The child has 16 KiB of its caller's stack, between the frames of the start. What it leaves of them unwritten is the
-/// longest part that is left of what was painted there.
+/// The child has 16 KiB of its caller's stack, between the frames of the start. The test paints the stack before. The
+/// longest part that is still painted is the room that the child has not used.
 #[test]
 fn the_child_has_room_enough() {
     inside(|| 42);
@@ -1161,7 +1166,7 @@ fn the_child_has_room_enough() {
     fn paint() -> *mut u8 {
         let mut area = [std::mem::MaybeUninit::<u8>::uninit(); DEPTH];
         let lowest = std::hint::black_box(area.as_mut_ptr()).cast::<u8>();
-        // SAFETY: all of the area.
+        // SAFETY: this writes exactly the area.
         unsafe { lowest.write_bytes(PAINT, DEPTH) };
         std::hint::black_box(lowest)
     }
@@ -1178,7 +1183,7 @@ fn the_child_has_room_enough() {
     }
     let lowest = paint();
     let child = command.spawn();
-    // SAFETY: this thread's own stack, below this frame. Nobody calls anything before it has been read.
+    // SAFETY: this is the thread's own stack, below this frame. Nothing is called before it has been read.
     let longest = unsafe {
         let (mut longest, mut run, mut used) = (0, 0, false);
         for i in 0..DEPTH {
@@ -1186,7 +1191,7 @@ fn the_child_has_room_enough() {
                 run += 1;
                 continue;
             }
-            // what lies below all frames does not count
+            // The part below all frames does not count.
             if used && run > longest {
                 longest = run;
             }
@@ -1198,7 +1203,7 @@ fn the_child_has_room_enough() {
     assert!((2048..16 * 1024).contains(&longest), "{longest} bytes are left");
 }
 
-/// One type is the handle of both.
+/// `fork` and `Command` have the same type of handle.
 #[test]
 fn the_handle_is_that_of_fork() {
     fn code(mut child: Child) -> Option<i32> {

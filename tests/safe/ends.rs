@@ -1,5 +1,5 @@
-//! S1: a child that neither returns nor panics ends the program; S6: the end of the program is the
-//! child's.
+//! Tests of S1 and S6. S1: a child that neither returns nor panics ends the program. S6: when the program ends, its
+//! child ends, too.
 
 use crate::common::{SYS_WAIT4, seccomp};
 use crate::program::{End, Way, passes, program, rounds, runs, shares_memory, spawn_for_ever, until};
@@ -14,11 +14,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the program says when its child has called abort(3). musl's names the parent's thread, so that
-/// the program ends by the same signal, and has nothing to say.
+/// The program's message when its child has called abort(3). musl's abort signals the parent's thread, so the program
+/// dies of the same signal and prints nothing.
 const KILLED_BY_ABORT: &str = if cfg!(target_env = "musl") { "" } else { "was killed by signal 6" };
 
-/// The cases of one end: what the closure does, both ways.
+/// Tests one way to end a child, in `call` and in `spawn`. The closure is `f`.
 fn ends(test: &str, f: fn(), check: impl Fn(End)) {
     if !shares_memory() {
         return;
@@ -43,7 +43,7 @@ fn s1_exit_has_its_status_and_runs_handlers_once() {
     ends(
         "ends::s1_exit_has_its_status_and_runs_handlers_once",
         || {
-            // SAFETY: a function that prints.
+            // SAFETY: the handler only prints.
             unsafe { libc::atexit(handler) };
             exit(9)
         },
@@ -78,7 +78,7 @@ fn s1_killed() {
     ends(
         "ends::s1_killed",
         || {
-            // SAFETY: the child's own pid.
+            // SAFETY: the pid is the child's own.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         },
         |end| end.is_abort("was killed by signal 9"),
@@ -134,11 +134,11 @@ fn s1_stack_overflow() {
     }
     let test = "ends::s1_stack_overflow";
     let says = |end: &End| end.stderr.contains("has overflowed its stack");
-    // In an unoptimised std the report does not everywhere fit the stack that it is made on.
+    // In an unoptimised std, the report does not fit on the signal stack of every architecture.
     let Some(thread) = program(test, "thread", || thread::spawn(overflow).join().unwrap()) else {
         return ends(test, overflow, |_| ());
     };
-    // Here it is a matter of bytes, so that a thread's says nothing of another one's.
+    // On these architectures a few bytes decide, so a thread's report says nothing about that of a child.
     let by_a_hair = cfg!(any(target_arch = "arm", target_arch = "mips64"));
     ends(test, overflow, |end| {
         end.is_abort(if says(&end) { KILLED_BY_ABORT } else { "was killed by signal" });
@@ -153,7 +153,7 @@ fn straggler(f: fn()) {
     let (closure, over) = channel::<()>();
     thread::spawn(move || {
         _ = over.recv();
-        // Time in which the value is stored. The end is the same without it.
+        // Meanwhile the value is stored. The end is the same without it.
         thread::sleep(Duration::from_millis(20));
         f();
     });
@@ -179,10 +179,10 @@ fn s1_straggler_aborts() {
     );
 }
 
-/// As daemon(3) does.
+/// daemon(3) ends the process in the same way.
 #[test]
 fn s1_straggler_ends_the_process_with_0() {
-    // SAFETY: ends the child.
+    // SAFETY: the call only ends the child.
     ends(
         "ends::s1_straggler_ends_the_process_with_0",
         || straggler(|| unsafe { libc::_exit(0) }),
@@ -210,7 +210,7 @@ fn s1_straggler_executes_another_program() {
     );
 }
 
-/// The kernel does not answer, and the closure has gone where /proc is not.
+/// The kernel does not answer, and the closure has changed its root to a place without /proc.
 #[test]
 fn s1_straggler_where_nobody_can_be_asked() {
     if !crate::common::privileged() {
@@ -231,7 +231,7 @@ fn s1_straggler_where_nobody_can_be_asked() {
                 );
                 let result = way.run_with(&apart, || {
                     std::os::unix::fs::chroot("/dev/shm").unwrap();
-                    // SAFETY: ends the child.
+                    // SAFETY: the call only ends the child.
                     straggler(|| unsafe { libc::_exit(0) });
                 });
                 eprintln!("the program goes on: {result:?}");
@@ -244,7 +244,7 @@ fn s1_straggler_where_nobody_can_be_asked() {
     }
 }
 
-/// A filter that the closure installs may give any errno.
+/// The closure installs a filter that may return any errno.
 #[test]
 fn s1_a_filter_inside_does_not_hide_that_the_child_is_alone() {
     if !shares_memory() {
@@ -266,13 +266,13 @@ fn s1_a_filter_inside_does_not_hide_that_the_child_is_alone() {
     }
 }
 
-/// A tracee stops where it executes a program, which is no end by a signal.
+/// A tracee stops when it executes a program. This is not an end by a signal.
 #[test]
 fn s1_exec_of_a_tracee() {
     ends(
         "ends::s1_exec_of_a_tracee",
         || {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
             panic!("{}", Command::new("/proc/self/exe").arg("--list").exec())
         },
@@ -280,7 +280,7 @@ fn s1_exec_of_a_tracee() {
     );
 }
 
-/// Whoever waits for any child, with `__WALL`, may take the status, and it tells nothing then.
+/// Another thread that waits for any child, with `__WALL`, may take the status. Then nobody knows how the child ended.
 #[test]
 fn s1_straggler_whose_status_is_stolen() {
     if !shares_memory() {
@@ -291,17 +291,17 @@ fn s1_straggler_whose_status_is_stolen() {
             let end = program("ends::s1_straggler_whose_status_is_stolen", &format!("{way:?}"), || {
                 thread::spawn(|| {
                     loop {
-                        // SAFETY: no place for a status.
+                        // SAFETY: the call stores no status.
                         unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
                     }
                 });
-                // SAFETY: ends the child.
+                // SAFETY: the call only ends the child.
                 let result = way.run(|| straggler(|| unsafe { libc::_exit(0) }));
                 eprintln!("the program goes on: {result:?}");
                 exit(77)
             });
             let Some(end) = end else { break };
-            // as exit(0) or, if nobody knows how it ended, by SIGABRT
+            // The program ends like exit(0), or by SIGABRT if nobody knows how the child ended.
             if end.status.code() != Some(0) {
                 end.is_abort("somebody else waited for it");
             }
@@ -321,15 +321,15 @@ fn s1_killed_while_a_thread_holds_stderr() {
                 thread::sleep(Duration::from_secs(100));
             });
             wait.recv().unwrap();
-            // SAFETY: the child's own pid.
+            // SAFETY: the pid is the child's own.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         },
         |end| end.is_abort("was killed by signal 9"),
     );
 }
 
-/// What wait(2) says when somebody else has waited for the child. A filter says it, as a thread that waits
-/// for any child would not always be the first.
+/// wait(2) gives this errno when somebody else has waited for the child. Here a filter gives it, because a thread that
+/// waits for any child would not always be the first.
 #[test]
 fn s1_status_taken_by_somebody_else() {
     if !shares_memory() {
@@ -338,7 +338,7 @@ fn s1_status_taken_by_somebody_else() {
     for way in Way::BOTH {
         let end = program("ends::s1_status_taken_by_somebody_else", &format!("{way:?}"), || {
             seccomp(SYS_WAIT4 as u32, libc::SECCOMP_RET_ERRNO | libc::ECHILD as u32);
-            // SAFETY: ends the child.
+            // SAFETY: the call only ends the child.
             let result = way.run(|| unsafe { libc::_exit(0) });
             eprintln!("the program goes on: {result:?}");
             exit(77)
@@ -349,7 +349,7 @@ fn s1_status_taken_by_somebody_else() {
     }
 }
 
-/// The program dies of a signal that it ignores and has blocked.
+/// The program dies of SIGABRT although it ignores and blocks this signal.
 #[test]
 fn s1_sigabrt_is_not_held_off() {
     if !shares_memory() {
@@ -357,10 +357,10 @@ fn s1_sigabrt_is_not_held_off() {
     }
     for way in Way::BOTH {
         let end = program("ends::s1_sigabrt_is_not_held_off", &format!("{way:?}"), || {
-            // SAFETY: no handler of ours.
+            // SAFETY: this sets no handler.
             unsafe { libc::signal(libc::SIGABRT, libc::SIG_IGN) };
             block(libc::SIGABRT);
-            // SAFETY: the child's own pid.
+            // SAFETY: the pid is the child's own.
             let result = way.run(|| unsafe { libc::kill(libc::getpid(), libc::SIGKILL) });
             eprintln!("the program goes on: {result:?}");
             exit(77)
@@ -371,7 +371,7 @@ fn s1_sigabrt_is_not_held_off() {
     }
 }
 
-/// The program prints the pid of its child, and ends by `end`; the child has to go, too.
+/// The program prints the pid of its child and ends by `end`. The child has to end, too.
 fn takes_the_child_along(test: &str, case: &str, start: fn(), check: impl Fn(&End)) {
     let Some(end) = program(test, case, start) else { return };
     check(&end);
@@ -381,7 +381,7 @@ fn takes_the_child_along(test: &str, case: &str, start: fn(), check: impl Fn(&En
 }
 
 fn kill_the_program() {
-    // SAFETY: the program's own pid.
+    // SAFETY: the pid is the program's own.
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
 }
 
@@ -470,14 +470,14 @@ fn s6_another_thread_executes_a_program() {
     );
 }
 
-/// Without the check after the prctl, a child whose parent is gone before it would live on. The
-/// parent is killed at all the moments of the child's first life.
+/// Without the check after the prctl, a child would live on if its parent is gone before the prctl. The parent is
+/// killed at many different moments early in the child's life.
 #[test]
 fn s6_killed_at_once() {
     if !shares_memory() {
         return;
     }
-    // In a program of its own: no other thread has a lock when it forks.
+    // This needs a program of its own, so that no other thread has a lock when it forks.
     passes("ends::s6_killed_at_once", "spawn", || {
         let path = std::env::temp_dir().join(format!("clone-trampoline-{}", std::process::id()));
         for n in rounds() {

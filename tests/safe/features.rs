@@ -1,4 +1,4 @@
-//! What clone3(2) alone can express, through the builder.
+//! Tests of features that only clone3(2) has, through the builder.
 
 use crate::common::cgroup::{Cgroup, root};
 use crate::common::{release, skip};
@@ -7,7 +7,7 @@ use clone_trampoline::{Builder, Error, SafeFlags, Stage};
 use std::fs;
 use std::os::fd::AsFd;
 
-/// The value, or None, counted as a skip, where the feature is forbidden or the kernel is older than it.
+/// Returns the value. If the feature is forbidden or the kernel is too old for it, returns None and counts a skip.
 #[track_caller]
 fn if_known<T>(since: (u32, u32), result: Result<T, Error>) -> Option<T> {
     match result {
@@ -25,7 +25,7 @@ fn if_known<T>(since: (u32, u32), result: Result<T, Error>) -> Option<T> {
 }
 
 fn no_new_privs() -> i32 {
-    // SAFETY: a question about this process.
+    // SAFETY: the call only asks about this process.
     unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) }
 }
 
@@ -90,7 +90,7 @@ fn a_child_is_born_in_its_cgroup() {
 fn clear_sighand_resets_the_childs_handlers_alone() {
     extern "C" fn handler(_: i32) {}
     fn is_default() -> bool {
-        // SAFETY: all zeros is a value of it, and a place for it.
+        // SAFETY: all zeros is a valid value, and the call gets room for another one.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             libc::sigaction(libc::SIGUSR1, std::ptr::null(), &mut action);
@@ -101,7 +101,7 @@ fn clear_sighand_resets_the_childs_handlers_alone() {
         return;
     }
     passes("features::clear_sighand_resets_the_childs_handlers_alone", "handler", || {
-        // SAFETY: a handler that does nothing.
+        // SAFETY: the handler does nothing.
         unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
         let builder = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
         for way in Way::BOTH {
@@ -111,10 +111,10 @@ fn clear_sighand_resets_the_childs_handlers_alone() {
     });
 }
 
-/// No-op for all threads of a program, each of which has to handle a signal of libc's for it.
+/// Sets the uid that the program has already. Each thread of the program has to handle a signal of libc's for this.
 #[cfg(not(target_env = "musl"))]
 fn set_own_uid() {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
 }
 

@@ -1,4 +1,4 @@
-//! `fork`: copied memory, exit statuses, handles, and the tid that libc has cached.
+//! Tests of `fork`: copied memory, exit statuses, handles, and libc's cached tid.
 
 use crate::common::{self, skip};
 use crate::program::{catches_panics, if_allowed, passes, program, rounds, shares_memory, until};
@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-/// By fork(3), and by clone(2): IO shares nothing that matters.
+/// Makes one child by fork(3) and one by clone(2). The flag IO leads to clone(2), and shares nothing that matters here.
 fn both(f: fn() -> i32) -> [Child; 2] {
     [SafeFlags::empty(), SafeFlags::IO].map(|flags| {
         // SAFETY: the closures of these tests take no lock but malloc's and stderr's; a child that
@@ -45,7 +45,7 @@ fn it_can_be_polled_and_killed() {
         child.kill().unwrap();
         let mut poll =
             libc::pollfd { fd: child.pidfd().unwrap().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd.
+        // SAFETY: `poll` is one pollfd.
         assert_eq!(unsafe { libc::poll(&mut poll, 1, 30_000) }, 1);
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
@@ -61,9 +61,9 @@ fn a_panic_is_101_and_no_handlers_run() {
         extern "C" fn handler() {
             eprintln!("handler");
         }
-        // SAFETY: a function that prints.
+        // SAFETY: the handler only prints.
         unsafe { libc::atexit(handler) };
-        // From a thread that is not the main one, too.
+        // This also works from a thread that is not the main one.
         thread::spawn(|| {
             for mut child in both(|| panic!("reason")) {
                 assert_eq!(child.wait().unwrap().code(), Some(101));
@@ -79,11 +79,11 @@ fn a_panic_is_101_and_no_handlers_run() {
     }
 }
 
-/// The word that glibc keeps the tid in is the lock of musl's list of threads. Written to, it would hang
-/// the child's first thread.
+/// glibc keeps the tid in a word that is the lock of musl's list of threads. If that word were written on musl, the
+/// child's first thread would hang.
 #[test]
 fn the_child_can_make_threads() {
-    // In a program of its own, where no other thread has a lock.
+    // This needs a program of its own, in which no other thread has a lock.
     passes("fork::the_child_can_make_threads", "thread", || {
         for mut child in both(|| thread::spawn(|| 7).join().unwrap()) {
             until("the child's end", || child.try_wait().unwrap().is_some());
@@ -92,7 +92,7 @@ fn the_child_can_make_threads() {
     });
 }
 
-/// What glibc takes for the owner of a lock. musl keeps the parent's, see `Builder::fork`.
+/// glibc takes this tid as the owner of a lock. musl keeps the parent's tid, see `Builder::fork`.
 #[cfg(target_env = "gnu")]
 #[test]
 fn the_cached_tid_is_the_childs() {
@@ -138,20 +138,20 @@ fn the_free_function_is_the_same() {
     assert_eq!(child.wait().unwrap().code(), Some(42));
 }
 
-/// Once somebody else has waited for the child, its pid may be another process's. Here it is made to be.
+/// Once somebody else has waited for the child, another process may get its pid. This test arranges that.
 #[test]
 fn what_has_a_pidfd_acts_by_it() {
     passes("fork::what_has_a_pidfd_acts_by_it", "fork", || {
         // SAFETY: the closures take no lock.
         let mut child = unsafe { fork(|| 7) }.unwrap();
         let pid = child.id() as i32;
-        // SAFETY: no place for a status.
+        // SAFETY: the call stores no status.
         assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
-        // Where the next pid can be chosen, a stranger gets it.
+        // If the next pid can be chosen, a stranger gets the child's pid.
         if std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
             crate::common::skip("the next pid cannot be chosen here");
         }
-        // SAFETY: as above; this one waits to be killed.
+        // SAFETY: the closure takes no lock. The stranger waits to be killed.
         let mut stranger = unsafe {
             Builder::new().without_pidfd().fork(|| {
                 libc::pause();
@@ -181,7 +181,7 @@ fn is_kept_or_gone(result: std::io::Result<Option<ExitStatus>>, code: i32) {
     }
 }
 
-/// A stop is no end: the child can still be killed.
+/// A stop is not an end: the child can still be killed.
 #[test]
 fn a_traced_child_that_stops_has_not_ended() {
     // SAFETY: the closure takes no lock.
@@ -198,7 +198,7 @@ fn a_traced_child_that_stops_has_not_ended() {
     assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-/// The handle of a child that was gone before there was a pidfd, and a stranger with its pid.
+/// Tests the handle of a child that was gone before there was a pidfd, while a stranger has its pid.
 fn strangers_are_left_alone(gone: &mut Child) {
     _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.id() - 1).to_string());
     // SAFETY: the closure takes no lock.
@@ -216,11 +216,11 @@ fn strangers_are_left_alone(gone: &mut Child) {
     _ = stranger.wait();
 }
 
-/// With SIGCHLD ignored a child may be gone before its pidfd is opened, which is no failure.
+/// If SIGCHLD is ignored, a child may be gone before its pidfd is opened. This is not a failure.
 #[test]
 fn a_child_that_is_gone_already_is_no_error() {
     passes("fork::a_child_that_is_gone_already_is_no_error", "fork", || {
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         for _ in rounds() {
             // SAFETY: the closure takes no lock.
@@ -235,7 +235,8 @@ fn a_child_that_is_gone_already_is_no_error() {
     });
 }
 
-/// Somebody else has waited for the child, and its pid is that of a child of `call`: that one's status is not the handle's.
+/// Somebody else has waited for the child, and a child of `call` now has its pid. The handle must not take that child's
+/// status.
 #[test]
 fn a_child_of_call_with_the_same_pid_is_not_waited_for() {
     if !shares_memory() {
@@ -249,7 +250,7 @@ fn a_child_of_call_with_the_same_pid_is_not_waited_for() {
             let (go, begins) = channel::<()>();
             let (say, said) = channel();
             let (end, ends) = channel::<()>();
-            call(|| ()).unwrap(); // the first one makes another child as well
+            call(|| ()).unwrap(); // The first call makes another child.
             let caller = thread::spawn(move || {
                 begins.recv().unwrap();
                 call(move || {
@@ -260,7 +261,7 @@ fn a_child_of_call_with_the_same_pid_is_not_waited_for() {
             });
             // SAFETY: the closure takes no lock.
             let mut gone = unsafe { Builder::new().without_pidfd().fork(|| 7) }.unwrap();
-            // SAFETY: no place for the status.
+            // SAFETY: the call stores no status.
             assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) }, gone.id() as i32);
             if std::fs::write("/proc/sys/kernel/ns_last_pid", (gone.id() - 1).to_string()).is_err() {
                 return 75;

@@ -1,4 +1,4 @@
-//! Errors name their real cause: one errno has many.
+//! Errors name their real cause, because one errno has many causes.
 
 use crate::common::{in_process, skip};
 use crate::program::{Way, passes, shares_memory};
@@ -11,7 +11,7 @@ fn a_stack_that_cannot_be_had() {
         assert_eq!((error.stage(), error.raw_os_error()), (Stage::Thread, libc::EINVAL));
         assert_eq!(error.hint(), Some("there can be no stack of this size"));
     }
-    // more than any 64-bit process has: RISC-V's widest has 2^56 bytes
+    // No 64-bit process has so much: RISC-V's widest address space has 2^56 bytes.
     #[cfg(target_pointer_width = "64")]
     {
         let error = Builder::new().stack_size(1 << 57).spawn(|| ()).unwrap_err();
@@ -26,7 +26,7 @@ fn a_limit_of_tasks() {
         return;
     }
     passes("hints::a_limit_of_tasks", "both", || {
-        // SAFETY: values of their types; in a program of its own.
+        // SAFETY: the values have the right types, and this is a program of its own.
         unsafe {
             if libc::getuid() == 0 {
                 assert_eq!(libc::setresuid(65_531, 65_531, 65_531), 0);
@@ -59,7 +59,7 @@ fn a_cgroup_that_takes_nobody() {
     assert!(error.hint().unwrap().contains("cgroup v2"), "{error}");
 }
 
-/// What the caller's children are to get is a passing state, and no property of the machine.
+/// The namespaces of the caller's future children can change. They are not a property of the machine.
 #[test]
 fn a_pending_time_namespace() {
     if !shares_memory() {
@@ -68,13 +68,13 @@ fn a_pending_time_namespace() {
     passes("hints::a_pending_time_namespace", "both", || {
         let status = in_process(|| {
             let own = std::fs::File::open("/proc/self/ns/time");
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let pending = unsafe {
                 libc::unshare(libc::CLONE_NEWTIME) == 0
                     || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWTIME) == 0
             };
             let (Ok(own), true) = (own, pending) else { return 75 };
-            // Linux from about 6.2 on lets memory be shared.
+            // From about Linux 6.2 on, memory can be shared there.
             let inside = call(|| 1).map_err(|error| {
                 assert!(error.hint().unwrap().contains("time namespace"), "{error}");
             });
@@ -83,7 +83,7 @@ fn a_pending_time_namespace() {
                 assert!(error.hint().unwrap().contains("time namespace"), "{error}");
             });
             assert_eq!(inside.is_ok(), beside.is_ok());
-            // SAFETY: a descriptor of ours.
+            // SAFETY: the descriptor is ours.
             if unsafe { libc::setns(std::os::fd::AsRawFd::as_raw_fd(&own), libc::CLONE_NEWTIME) } == 0 {
                 assert_eq!(call(|| 1), Ok(1));
             }
@@ -96,7 +96,7 @@ fn a_pending_time_namespace() {
     });
 }
 
-/// The drop of what the closure owns may panic. The error is told before.
+/// Dropping the values that the closure owns may panic. The error is reported before.
 #[test]
 fn a_spawn_that_fails_and_a_drop_that_panics() {
     struct Loud;
@@ -109,7 +109,7 @@ fn a_spawn_that_fails_and_a_drop_that_panics() {
         return;
     }
     passes("hints::a_spawn_that_fails_and_a_drop_that_panics", "spawn", || {
-        // SAFETY: a limit of descriptors that is reached.
+        // SAFETY: the limit of descriptors is valid, and it is reached already.
         unsafe {
             let none = libc::rlimit { rlim_cur: 3, rlim_max: 3 };
             assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &none), 0);

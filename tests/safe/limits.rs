@@ -1,4 +1,4 @@
-//! What still differs from a thread: the known limits in the docs, each as it is today.
+//! The known differences from a thread, which the docs list as limits. Each test shows the behaviour of today.
 
 use crate::common::{Stack, limit, page, skip};
 use crate::program::{Way, passes, program, runs, shares_memory, until};
@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// glibc asks for the tid in the caller's process, musl for the tid alone.
+/// glibc looks for the tid in the caller's process. musl looks for the tid alone.
 #[test]
 fn pthread_kill_of_a_thread_of_the_parent_is_esrch() {
     if !shares_memory() {
         return;
     }
     let sleeper = thread::spawn(thread::park);
-    // SAFETY: a thread that is not joined yet; signal 0 is only looked up.
+    // SAFETY: the thread is not joined yet, and signal 0 is only looked up.
     let result = call(|| unsafe {
         libc::pthread_kill(std::os::unix::thread::JoinHandleExt::as_pthread_t(&sleeper) as libc::pthread_t, 0)
     });
@@ -32,11 +32,12 @@ fn pthread_kill_of_a_thread_of_the_parent_is_esrch() {
     sleeper.join().unwrap();
 }
 
-/// Whom libc's other functions mean by pthread_self: the thread that sleeps, by its tid.
+/// For libc's other functions, pthread_self is the tid of the thread that sleeps.
 #[test]
 fn scheduling_of_oneself_is_the_sleeping_threads() {
     fn policy() -> c_int {
-        // SAFETY: no pointers. musl's own function has no answer.
+        // musl's own function has no answer.
+        // SAFETY: the call takes no pointers.
         unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) as c_int }
     }
     if !shares_memory() {
@@ -57,7 +58,7 @@ fn scheduling_of_oneself_is_the_sleeping_threads() {
 #[test]
 fn affinity_of_oneself_is_the_sleeping_threads() {
     fn cpus() -> (libc::cpu_set_t, c_int) {
-        // SAFETY: a place for the set, which is all zeros where nothing is stored.
+        // SAFETY: the call gets room for the set, which is all zeros if nothing is stored.
         unsafe {
             let mut set = zeroed();
             assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
@@ -73,7 +74,7 @@ fn affinity_of_oneself_is_the_sleeping_threads() {
     }
     passes("limits::affinity_of_oneself_is_the_sleeping_threads", "call", || {
         let inside = call(|| {
-            // SAFETY: a set of one CPU that there is.
+            // SAFETY: the set has one CPU, which exists.
             let errno = unsafe {
                 let mut one = zeroed();
                 libc::CPU_SET((0..).find(|&cpu| libc::CPU_ISSET(cpu, &all)).unwrap(), &mut one);
@@ -101,7 +102,7 @@ fn a_contended_pi_mutex_stays_locked() {
     }
     let end = program("limits::a_contended_pi_mutex_stays_locked", "call", || {
         let mutex = MUTEX.0.get();
-        // SAFETY: a mutex in a static, initialised before it is used.
+        // SAFETY: the mutex is in a static, and is initialised before it is used.
         unsafe {
             let mut kind = MaybeUninit::uninit();
             libc::pthread_mutexattr_init(kind.as_mut_ptr());
@@ -142,13 +143,14 @@ fn a_contended_pi_mutex_stays_locked() {
     }
 }
 
-/// A child that was started inside is the inner process's to wait for, and init's after its end.
+/// A process that the closure starts is a child of the inner process, which has to wait for it. When the inner process
+/// has ended, init does.
 #[test]
 fn a_command_started_inside_must_be_waited_for_inside() {
     if !shares_memory() {
         return;
     }
-    // In a program of its own: the tests may themselves be the init of a container.
+    // This needs a program of its own, because the tests may themselves be the init of a container.
     passes("limits::a_command_started_inside_must_be_waited_for_inside", "call", || {
         let mut command = Command::new("/proc/self/exe");
         command.arg("--list").stdout(std::process::Stdio::null());
@@ -157,7 +159,7 @@ fn a_command_started_inside_must_be_waited_for_inside() {
     });
 }
 
-/// musl's handler uses the TLS that the child has, so that the waiting thread has to block it.
+/// musl's handler uses the TLS that the child has, so the waiting thread has to block the signal.
 #[test]
 #[cfg(target_env = "musl")]
 fn set_id_by_another_thread_waits_for_the_child() {
@@ -170,13 +172,13 @@ fn set_id_by_another_thread_waits_for_the_child() {
             static OVER: AtomicBool = AtomicBool::new(false);
             let other = thread::spawn(|| {
                 until("the child", || INSIDE.load(Ordering::SeqCst));
-                // SAFETY: no pointers.
+                // SAFETY: the call takes no pointers.
                 unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
                 assert!(OVER.load(Ordering::SeqCst));
             });
             let closure = || {
                 INSIDE.store(true, Ordering::SeqCst);
-                // Time in which it does not come back.
+                // Meanwhile set*id must not return.
                 thread::sleep(Duration::from_millis(300));
                 OVER.store(true, Ordering::SeqCst);
             };
@@ -186,7 +188,7 @@ fn set_id_by_another_thread_waits_for_the_child() {
     }
 }
 
-/// And it holds the lock of musl's threads meanwhile.
+/// Meanwhile set*id holds the lock of musl's threads.
 #[test]
 #[cfg(target_env = "musl")]
 fn set_id_by_another_thread_and_a_thread_inside_wait_for_each_other() {
@@ -204,19 +206,19 @@ fn set_id_by_another_thread_and_a_thread_inside_wait_for_each_other() {
                 let pid = std::process::id() as i32;
                 let other = thread::spawn(|| {
                     until("the child", || INSIDE.load(Ordering::SeqCst));
-                    // SAFETY: no pointers.
+                    // SAFETY: the call takes no pointers.
                     unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) };
                 });
-                // Time in which nothing comes to its end.
+                // Neither thread ends in this time.
                 let killer = thread::spawn(move || {
                     until("the child", || INSIDE.load(Ordering::SeqCst));
                     thread::sleep(Duration::from_millis(600));
-                    // SAFETY: the program's own pid.
+                    // SAFETY: the pid is the program's own.
                     unsafe { libc::kill(pid, libc::SIGKILL) };
                 });
                 _ = way.run(|| {
                     INSIDE.store(true, Ordering::SeqCst);
-                    // until set*id has begun
+                    // By then set*id has begun.
                     thread::sleep(Duration::from_millis(200));
                     thread::spawn(|| ()).join().unwrap();
                 });
@@ -229,7 +231,7 @@ fn set_id_by_another_thread_and_a_thread_inside_wait_for_each_other() {
     }
 }
 
-/// The end of a call waits for threads that its closure left, as S8 says: a pool never ends.
+/// As S8 says, a call does not end before the threads that its closure has left. A pool never ends.
 #[test]
 fn a_thread_that_never_ends_is_waited_for() {
     if !shares_memory() {
@@ -249,19 +251,19 @@ fn a_thread_that_never_ends_is_waited_for() {
     });
 }
 
-/// A handler that counts, of SIGUSR1.
+/// Installs a handler for SIGUSR1 that counts.
 fn count_signals() {
     extern "C" fn count(_: c_int) {
         SIGNALS.fetch_add(1, Ordering::SeqCst);
     }
-    // SAFETY: a handler that counts.
+    // SAFETY: the handler only counts.
     unsafe { libc::signal(libc::SIGUSR1, count as *const () as libc::sighandler_t) };
 }
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
-/// As Ctrl-C does.
+/// Sends a signal to the group, as Ctrl-C does.
 fn signal_the_group() {
-    // SAFETY: the group of this process, which is of the test's own.
+    // SAFETY: the test has made this process's group.
     unsafe { libc::kill(0, libc::SIGUSR1) };
 }
 
@@ -272,7 +274,7 @@ fn a_signal_to_the_group_is_handled_by_each() {
     }
     for way in Way::BOTH {
         passes("limits::a_signal_to_the_group_is_handled_by_each", &format!("{way:?}"), || {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             unsafe { libc::setpgid(0, 0) };
             count_signals();
             way.run(|| {
@@ -293,7 +295,7 @@ fn a_signal_without_a_handler_inside_ends_the_program() {
     for way in Way::BOTH {
         let test = "limits::a_signal_without_a_handler_inside_ends_the_program";
         let end = program(test, &format!("{way:?}"), || {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             unsafe { libc::setpgid(0, 0) };
             count_signals();
             let cleared = Builder::new().flags(SafeFlags::CLEAR_SIGHAND);
@@ -311,7 +313,7 @@ fn a_signal_without_a_handler_inside_ends_the_program() {
     }
 }
 
-/// signal-hook and others install a handler once, and remember it.
+/// signal-hook and others install a handler once, and remember that they did.
 #[test]
 fn a_handler_of_the_childs_own_table_is_remembered_outside() {
     static INSTALLED: std::sync::Once = std::sync::Once::new();
@@ -322,7 +324,7 @@ fn a_handler_of_the_childs_own_table_is_remembered_outside() {
         let own = Builder::new().share_sighand(false);
         own.call(|| INSTALLED.call_once(count_signals)).unwrap();
         INSTALLED.call_once(count_signals);
-        // SAFETY: a place for the action.
+        // SAFETY: `action` has room for the action.
         let action = unsafe {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed();
             libc::sigaction(libc::SIGUSR1, ptr::null(), action.as_mut_ptr());
@@ -332,7 +334,7 @@ fn a_handler_of_the_childs_own_table_is_remembered_outside() {
     });
 }
 
-/// How some libraries notice a fork.
+/// This is how some libraries notice a fork.
 #[test]
 fn a_pid_that_is_remembered_is_one_sides() {
     use std::process::id;
@@ -370,7 +372,7 @@ fn thread_locals_of_a_spawned_closure_are_dropped_outside() {
 fn a_timer_made_inside_is_anothers_outside() {
     fn timer() -> libc::timer_t {
         let mut timer = ptr::null_mut();
-        // SAFETY: a place for the timer, of which nobody is told.
+        // SAFETY: the call gets room for the timer, which notifies nobody.
         unsafe {
             let mut silent: libc::sigevent = zeroed();
             silent.sigev_notify = libc::SIGEV_NONE;
@@ -391,7 +393,7 @@ fn a_timer_made_inside_is_anothers_outside() {
 fn the_clock_of_a_thread_begins_anew() {
     fn clock() -> Duration {
         let mut time = MaybeUninit::uninit();
-        // SAFETY: a place for the time.
+        // SAFETY: the call gets room for the time.
         let time = unsafe {
             assert_eq!(libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()), 0);
             time.assume_init()
@@ -408,8 +410,8 @@ fn the_clock_of_a_thread_begins_anew() {
     assert!(call(clock).unwrap() < clock());
 }
 
-/// The program gives up its privileges; the child keeps them, and the program may not kill it any more.
-/// Where the libc is musl, the program waits for the child before it gives them up.
+/// The program gives up its privileges, but the child keeps them. The program may then no longer kill the child. On
+/// musl, the program would wait for the child before it gives them up.
 #[test]
 #[cfg(not(target_env = "musl"))]
 fn a_child_keeps_what_the_program_gives_up() {
@@ -423,7 +425,7 @@ fn a_child_keeps_what_the_program_gives_up() {
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let handle = spawn(move || {
             _ = wait.recv();
-            // SAFETY: no arguments to get wrong.
+            // SAFETY: the call takes no arguments.
             eprintln!("uid {} inside", unsafe { libc::syscall(libc::SYS_geteuid) });
         });
         crate::common::nobody();
@@ -445,7 +447,7 @@ fn timers_are_the_childs() {
     }
     passes("limits::timers_are_the_childs", "both", || {
         for way in Way::BOTH {
-            // SAFETY: no pointers; the alarm does not come.
+            // SAFETY: the call takes no pointers, and the alarm does not come.
             way.run(|| unsafe { libc::alarm(10_000) }).unwrap();
             // SAFETY: as above.
             assert_eq!(unsafe { libc::alarm(0) }, 0, "{way:?}");
@@ -453,7 +455,7 @@ fn timers_are_the_childs() {
     });
 }
 
-/// Page faults of these tests: fresh memory, touched page by page.
+/// The number of page faults that these tests cause. They touch fresh memory page by page.
 const FAULTS: u64 = 64;
 
 fn fault() {
@@ -468,7 +470,7 @@ fn fault() {
 fn getrusage_is_the_childs() {
     fn faults() -> u64 {
         let mut usage = MaybeUninit::uninit();
-        // SAFETY: a place for the answer, all of which is stored.
+        // SAFETY: `usage` has room for the answer, and the call stores all of it.
         unsafe {
             assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
             usage.assume_init().ru_minflt as u64
@@ -485,9 +487,9 @@ fn getrusage_is_the_childs() {
     }
 }
 
-/// A counter of the calling task's page faults. None: the kernel or a filter refuses, which is skipped.
+/// Opens a counter of the calling task's page faults. Returns None, as a skip, if the kernel or a filter refuses.
 fn counter() -> Option<File> {
-    /// Its first version, which every kernel takes.
+    /// This is the first version of the struct, which every kernel takes.
     #[repr(C)]
     struct Attributes {
         kind: u32,
@@ -499,7 +501,7 @@ fn counter() -> Option<File> {
     }
     const SOFTWARE: u32 = 1;
     const PAGE_FAULTS: u64 = 2;
-    // Bits 5 and 6 of a C bit-field: neither the kernel's nor a hypervisor's.
+    // These are bits 5 and 6 of a C bit-field. They leave out the kernel and the hypervisor.
     const FLAGS: u64 = 3 << 5;
     let attributes = Attributes {
         kind: SOFTWARE,
@@ -510,13 +512,13 @@ fn counter() -> Option<File> {
         unused_too: [0; 2],
     };
     let (of_caller, any_cpu, no_group, no_flags) = (0, -1, -1, 0_usize);
-    // SAFETY: attributes of the size they tell.
+    // SAFETY: the attributes have the size that they contain.
     let fd = unsafe {
         libc::syscall(libc::SYS_perf_event_open, &attributes, of_caller, any_cpu, no_group, no_flags)
     };
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        // SAFETY: a new file descriptor.
+        // SAFETY: the file descriptor is new, and nobody else has it.
         _ if fd >= 0 => Some(unsafe { File::from_raw_fd(fd as c_int) }),
         Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => {
             skip(&format!("perf_event_open: {error}"));
@@ -560,10 +562,10 @@ fn perf_counters_are_of_one_side_alone() {
     assert_eq!(count(&childs), inside);
 }
 
-/// One entry each way: what is submitted is always the first, and so is the next that completes.
+/// A ring with one entry in each direction. A submission is always the first entry, and so is the next completion.
 struct Ring {
     file: File,
-    /// Those that the kernel shares: indices, requests and completions.
+    /// The kernel shares these: indices, requests and completions.
     tail: *mut AtomicU32,
     request: *mut uring::io_uring_sqe,
     head: *mut AtomicU32,
@@ -573,9 +575,9 @@ struct Ring {
 }
 
 impl Ring {
-    /// None: the kernel or a filter refuses, which is skipped.
+    /// Returns None, as a skip, if the kernel or a filter refuses.
     fn new() -> Option<Self> {
-        // SAFETY: all zeros are parameters, and a place for the kernel's.
+        // SAFETY: all zeros are valid parameters, and the kernel stores its own there.
         let (fd, params) = unsafe {
             let mut params: uring::io_uring_params = zeroed();
             (libc::syscall(libc::SYS_io_uring_setup, 1, &mut params), params)
@@ -586,16 +588,16 @@ impl Ring {
             return None;
         }
         assert!(fd >= 0, "io_uring_setup: {error}");
-        // A page of each is enough, and stays mapped.
+        // One page of each is enough. The pages stay mapped.
         let map = |offset: u32| {
             let (prot, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-            // SAFETY: a new mapping replaces nothing.
+            // SAFETY: the new mapping replaces nothing.
             let base = unsafe { libc::mmap(ptr::null_mut(), page(), prot, shared, fd as c_int, offset as _) };
             assert_ne!(base, libc::MAP_FAILED, "{offset:#x}: {}", io::Error::last_os_error());
             base.cast::<u8>()
         };
         let (sq, cq) = (map(uring::IORING_OFF_SQ_RING), map(uring::IORING_OFF_CQ_RING));
-        // SAFETY: a new file descriptor, and the offsets that the kernel tells.
+        // SAFETY: the file descriptor is new, and the kernel gives the offsets.
         unsafe {
             Some(Self {
                 file: File::from_raw_fd(fd as c_int),
@@ -611,8 +613,8 @@ impl Ring {
 
     /// Asks for one byte of a file.
     fn read(&self, file: c_int, byte: *mut u8) {
-        // SAFETY: the kernel reads the entry within the call, as it is the first: the array of indices
-        // is all zeros.
+        // SAFETY: the array of indices is all zeros, so this is the first entry, and the kernel reads it within the
+        // call.
         unsafe {
             *self.request = zeroed();
             (*self.request).opcode = uring::io_uring_op::IORING_OP_READ as u8;
@@ -641,7 +643,8 @@ impl Ring {
     }
 }
 
-/// It is told at the latest when its file is ready, and takes nothing of that.
+/// A request that was submitted inside ends with an error, at the latest when its file is ready. It reads nothing from
+/// the file.
 #[test]
 fn io_uring_requests_submitted_inside_are_cancelled() {
     if !shares_memory() {
@@ -662,9 +665,9 @@ fn io_uring_requests_submitted_inside_are_cancelled() {
     assert_eq!(&left, b"2");
 }
 
-/// Whether another uid can be taken; raw, so that libc tells no other thread.
+/// Tries to take another uid. This is the raw system call, so libc does not change other threads.
 fn take_uid(uid: u32) -> bool {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0 }
 }
 
@@ -672,7 +675,7 @@ fn take_uid(uid: u32) -> bool {
 fn changed_credentials_clear_the_parent_death_signal() {
     fn signal() -> i32 {
         let mut signal = -1;
-        // SAFETY: a place for the signal.
+        // SAFETY: `signal` has room for the signal.
         unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &mut signal) };
         signal
     }
@@ -692,31 +695,30 @@ fn changed_credentials_clear_the_parent_death_signal() {
     }
 }
 
-/// glibc makes a change of ids known to all threads that it knows of by their tids, which are not the
-/// child's. musl does the same, and waits for the answer of one that sleeps:
-/// see the next test.
+/// glibc makes a change of ids known to all threads by their tids, but the tids that it knows are not the child's. musl
+/// does the same, and waits for an answer from a thread that sleeps: see the next test.
 #[cfg(target_env = "gnu")]
 #[test]
 fn set_id_in_a_thread_of_the_child_is_not_the_main_contexts() {
     if !shares_memory() {
         return;
     }
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the call takes no arguments.
     if unsafe { libc::geteuid() } != 0 {
         return skip("needs CAP_SETUID");
     }
     passes("limits::set_id_in_a_thread_of_the_child_is_not_the_main_contexts", "call", || {
         let seen = call(|| {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let set = thread::spawn(|| unsafe { libc::setresuid(65_533, 65_533, 65_533) });
-            // SAFETY: no arguments to get wrong.
+            // SAFETY: the call takes no arguments.
             (set.join().unwrap(), unsafe { libc::getuid() })
         });
         assert_eq!(seen, Ok((0, 0)));
     });
 }
 
-/// And the thread that sleeps will not wake either: libc's signal waits for it.
+/// libc waits for the sleeping thread, and that thread never wakes to handle libc's signal.
 #[cfg(target_env = "musl")]
 #[test]
 fn set_id_in_a_thread_of_the_child_never_returns() {
@@ -726,11 +728,11 @@ fn set_id_in_a_thread_of_the_child_never_returns() {
     }
     let end = program("limits::set_id_in_a_thread_of_the_child_never_returns", "call", || {
         _ = call(|| {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let set = thread::spawn(|| unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) });
             thread::sleep(Duration::from_millis(300));
             if !set.is_finished() {
-                // SAFETY: the program's own pid.
+                // SAFETY: the pid is the program's own.
                 unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
                 set.join().unwrap();
             }

@@ -1,4 +1,4 @@
-//! uid_map and gid_map: the caller's own, ranges, and what is refused.
+//! Tests of uid_map and gid_map: the caller's own id, ranges, and maps that are refused.
 
 use crate::common::{in_process, new_pid_namespace, privileged, skip};
 use crate::program::{Way, if_allowed, is_case, passes, shares_memory};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 fn ids() -> (u32, u32) {
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the call takes no arguments.
     unsafe { (libc::getuid(), libc::getgid()) }
 }
 
@@ -56,8 +56,8 @@ fn ranges_are_written_by_the_parent() {
     }
 }
 
-/// Without privileges newuidmap and newgidmap are asked; here they are true(1), which is content with
-/// any arguments, and does nothing.
+/// Without privileges, newuidmap and newgidmap write the maps. Here they are true(1), which takes any arguments and
+/// does nothing.
 #[test]
 fn ranges_without_privileges_are_asked_of_newuidmap() {
     if !shares_memory() {
@@ -69,12 +69,12 @@ fn ranges_without_privileges_are_asked_of_newuidmap() {
         for name in ["newuidmap", "newgidmap"] {
             symlink("/bin/true", folder.join(name)).unwrap();
         }
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         unsafe {
             if libc::getuid() == 0 {
                 assert_eq!(libc::setresgid(65_533, 65_533, 65_533), 0);
                 assert_eq!(libc::setresuid(65_533, 65_533, 65_533), 0);
-                // or /proc/PID is root's
+                // Otherwise root would own /proc/PID.
                 libc::prctl(libc::PR_SET_DUMPABLE, 1);
             }
         }
@@ -100,8 +100,8 @@ fn ranges_without_privileges_are_asked_of_newuidmap() {
     });
 }
 
-/// With SIGCHLD ignored nobody learns how newuidmap ended. The maps are there if it has written them. Here it is a script
-/// that asks a process of root's.
+/// If SIGCHLD is ignored, nobody learns how newuidmap ended. So the crate looks whether the maps are there. Here
+/// newuidmap is a script that asks a process of root.
 #[test]
 fn maps_by_newuidmap_are_seen_where_sigchld_is_ignored() {
     if !shares_memory() {
@@ -116,7 +116,7 @@ fn maps_by_newuidmap_are_seen_where_sigchld_is_ignored() {
     passes(TEST, "both", || {
         let path = std::env::var("PATH").unwrap_or_default();
         let folder = folder_of(std::os::unix::process::parent_id());
-        // SAFETY: no other thread looks at the environment. No pointers.
+        // SAFETY: no other thread looks at the environment, and the calls take no pointers.
         unsafe {
             std::env::set_var("PATH", format!("{}:{path}", folder.display()));
             libc::signal(libc::SIGCHLD, libc::SIG_IGN);
@@ -137,7 +137,7 @@ fn maps_by_newuidmap_are_seen_where_sigchld_is_ignored() {
     drop(server);
 }
 
-/// A process of root's that writes maps, for a newuidmap and a newgidmap that ask it.
+/// A process of root that writes maps. A newuidmap and a newgidmap ask it to.
 struct Server(Child, PathBuf);
 
 impl Server {
@@ -151,7 +151,7 @@ impl Server {
         };
         let fifo = |path: &Path| {
             let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-            // SAFETY: a path.
+            // SAFETY: the path is a C string.
             crate::common::ok(unsafe { libc::mkfifo(path.as_ptr(), 0o666) });
         };
         let script = |name: &str, text: &str| {
@@ -160,7 +160,7 @@ impl Server {
         let [asked, answer] = ["asked", "answer"].map(|name| file(name, 0o666, &fifo));
         let (asked, answer) = (asked.display(), answer.display());
         for (name, map) in [("newuidmap", "uid_map"), ("newgidmap", "gid_map")] {
-            // as before shadow 4.14
+            // Versions before shadow 4.14 refuse this.
             let old = "case $1 in fd:*) exit 1;; esac";
             script(name, &format!("{old}; echo {map} $* >{asked}; read answer <{answer}"));
         }
@@ -179,7 +179,7 @@ impl Drop for Server {
     }
 }
 
-/// The child's pid in the new namespace is 1, and /proc calls it otherwise.
+/// The child's pid in the new namespace is 1, but /proc has it under another number.
 #[test]
 fn ranges_go_with_a_pid_namespace() {
     if !shares_memory() {
@@ -221,11 +221,11 @@ fn the_stage_that_failed_is_named() {
 
 /// Whether the memory of this program may be dumped and traced by its user.
 fn is_dumpable() -> bool {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
 }
 
-/// set*id inside takes it from the memory, which is the program's.
+/// set*id in the child makes the memory undumpable, and this memory is also the program's.
 #[test]
 fn the_program_is_as_dumpable_as_before() {
     if !shares_memory() {
@@ -235,9 +235,9 @@ fn the_program_is_as_dumpable_as_before() {
         return skip("another uid takes CAP_SETUID");
     }
     passes("maps::the_program_is_as_dumpable_as_before", "both", || {
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         let changes = || unsafe {
-            // the system call: libc's function is for all threads of a program
+            // This is the system call, because libc's function changes all threads of a program.
             assert_eq!(libc::syscall(SETRESUID, 65_533, 65_533, 65_533), 0);
             is_dumpable()
         };
@@ -246,7 +246,7 @@ fn the_program_is_as_dumpable_as_before() {
             assert_eq!(way.run(changes), Ok(false), "{way:?}");
             assert!(is_dumpable(), "{way:?}");
         }
-        // While another child may have changed its ids, it stays so.
+        // While another child with changed ids may exist, the memory stays undumpable.
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let (begun, begins) = std::sync::mpsc::channel::<()>();
         let other = clone_trampoline::spawn(move || {
@@ -260,22 +260,22 @@ fn the_program_is_as_dumpable_as_before() {
         drop(go);
         other.unwrap().join().unwrap();
         assert!(is_dumpable());
-        // What the program has asked for itself stays.
-        // SAFETY: no pointers.
+        // If the program itself has cleared the flag, it stays so.
+        // SAFETY: the call takes no pointers.
         unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
         assert_eq!(clone_trampoline::call(changes), Ok(false));
         assert!(!is_dumpable());
     });
 }
 
-// 32-bit architectures that had 16-bit uids have a second one.
+// 32-bit architectures that used to have 16-bit uids have a second call.
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 pub(crate) const SETRESUID: libc::c_long = libc::SYS_setresuid32;
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 pub(crate) const SETRESUID: libc::c_long = libc::SYS_setresuid;
 
-/// A program that gives up its own ids meanwhile holds what its new user must not see. Where the libc is musl, that waits for
-/// the child.
+/// A program that gives up its own ids during a child's life may hold data that its new user must not see. On musl,
+/// set*id would wait for the child.
 #[test]
 #[cfg(not(target_env = "musl"))]
 fn a_program_that_changes_its_ids_stays_undumpable() {
@@ -289,7 +289,7 @@ fn a_program_that_changes_its_ids_stays_undumpable() {
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let (begun, begins) = std::sync::mpsc::channel::<()>();
         let change = |id: u32| {
-            // SAFETY: no pointers. The system call, as above.
+            // SAFETY: the call takes no pointers.
             assert_eq!(unsafe { libc::syscall(SETRESUID, id, id, id) }, 0);
         };
         let child = clone_trampoline::spawn(move || {
@@ -298,7 +298,7 @@ fn a_program_that_changes_its_ids_stays_undumpable() {
             _ = wait.recv();
         });
         begins.recv().unwrap();
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         assert_eq!(unsafe { libc::setresuid(65_532, 65_532, 65_532) }, 0);
         drop(go);
         child.unwrap().join().unwrap();
@@ -306,7 +306,7 @@ fn a_program_that_changes_its_ids_stays_undumpable() {
     });
 }
 
-/// The kernel tells of a change by the task that makes it, and the child's first thread is asked alone.
+/// The kernel notes a change of ids in the task that makes it, and only the child's first thread is asked.
 #[test]
 fn a_change_of_ids_by_a_thread_inside_stays() {
     if !shares_memory() {
@@ -319,7 +319,7 @@ fn a_change_of_ids_by_a_thread_inside_stays() {
         passes("maps::a_change_of_ids_by_a_thread_inside_stays", &format!("{way:?}"), || {
             let inside = || {
                 let change = std::thread::spawn(|| {
-                    // SAFETY: no pointers.
+                    // SAFETY: the call takes no pointers.
                     unsafe { libc::syscall(SETRESUID, 65_533, 65_533, 65_533) }
                 });
                 change.join().unwrap()
@@ -337,7 +337,7 @@ fn the_hint_names_a_program_that_is_not_dumpable() {
         return;
     }
     passes("maps::the_hint_names_a_program_that_is_not_dumpable", "call", || {
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         unsafe {
             if libc::getuid() == 0 {
                 assert_eq!(libc::setresgid(65_533, 65_533, 65_533), 0);
@@ -353,7 +353,7 @@ fn the_hint_names_a_program_that_is_not_dumpable() {
     });
 }
 
-/// In a pid namespace with the /proc of the one outside, the child's pid is another process's name.
+/// In a pid namespace that still has the outer /proc, the child's pid names another process there.
 #[test]
 fn a_map_is_written_to_the_child_whatever_proc_calls_it() {
     if !shares_memory() {
@@ -365,7 +365,7 @@ fn a_map_is_written_to_the_child_whatever_proc_calls_it() {
     passes("maps::a_map_is_written_to_the_child_whatever_proc_calls_it", "both", || {
         let status = in_process(|| {
             new_pid_namespace();
-            // its init
+            // This is the init of the namespace.
             let status = in_process(|| {
                 let builder = Builder::new().flags(SafeFlags::NEWUSER).uid_map(0, 0, 10).gid_map(0, 0, 10);
                 for way in Way::BOTH {

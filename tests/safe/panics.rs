@@ -1,4 +1,4 @@
-//! Panics go on where the value would have come out.
+//! Panics go on in the caller, at the place that would have got the value.
 
 use crate::program::{Way, catches_panics, program, shares_memory};
 use clone_trampoline::{Builder, call, spawn};
@@ -16,7 +16,7 @@ fn the_payload_arrives() {
     assert_eq!(payload.downcast_ref(), Some(&Payload(5)));
     let payload = spawn(|| panic_any(Payload(6))).unwrap().join().unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&Payload(6)));
-    // And the thread is as able to panic as before.
+    // The thread can still panic as before.
     assert!(!std::thread::panicking());
     assert!(catch_unwind(|| panic!()).is_err());
 }
@@ -57,7 +57,7 @@ fn a_call_while_the_caller_panics() {
         fn drop(&mut self) {
             self.0 = call(|| {
                 assert!(std::thread::panicking());
-                // not by panic!, whose hook prints all frames of a panic in a panic: minutes on an emulated mips
+                // This does not use panic!. Its hook would print all frames, which takes minutes on an emulated mips.
                 catch_unwind(|| resume_unwind(Box::new("inner"))).unwrap_err();
                 5
             })
@@ -96,7 +96,8 @@ fn a_panic_with_a_panic_of_the_caller_aborts() {
         return;
     }
     let end = program("panics::a_panic_with_a_panic_of_the_caller_aborts", "drop", || {
-        // Without the backtrace, which std prints of every second panic: an emulated machine takes minutes.
+        // This hook prints no backtrace. std's hook prints one for a panic inside a panic, and that takes minutes on an
+        // emulated machine.
         std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
         let _panics = Panics;
         panic!("outer")

@@ -1,4 +1,4 @@
-//! Programs that are expected to end in an unusual way: the test's own, run again.
+//! Runs this test program again, for cases in which it is expected to end in an unusual way.
 
 use crate::common::{in_process, limit};
 use clone_trampoline::{Builder, Error, Stage, call, spawn};
@@ -41,9 +41,9 @@ impl End {
     }
 }
 
-/// Runs `body` in a program of its own, with one thread and nothing captured, and returns how it
-/// ended. `test` is the name of the calling test: in that program it comes here again, and what is not
-/// its case is None.
+/// Runs `body` in a program of its own, with one thread and nothing captured, and returns how that program ended.
+/// `test` is the name of the calling test, which also runs in that program. There, cases other than the wanted one
+/// return None.
 pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End> {
     match env::var(VARIABLE) {
         Ok(wanted) if wanted == case => {
@@ -77,19 +77,20 @@ pub(crate) fn program(test: &str, case: &str, body: impl FnOnce()) -> Option<End
     Some(End { status, stderr: text })
 }
 
-/// Not by std's exit: that unmaps the signal stack of the main thread, which may still be on it, in glibc's handler for set*id.
+/// Ends the program, but not by std's exit. That unmaps the signal stack of the main thread, which may still run on it
+/// in glibc's handler for set*id.
 fn end(code: c_int) -> ! {
-    // SAFETY: nobody else calls it here. The handlers of atexit(3) run.
+    // SAFETY: nothing else calls exit(3) here. The handlers of atexit(3) run.
     unsafe { libc::exit(code) }
 }
 
-/// Has a SIGSEGV of this program say where it comes from, before std's handler does what it does. If the program ends by one
-/// and says nothing, the kernel could not deliver it: no room for a frame, or an area of rseq(2) that is not there.
+/// Prints the cause of a SIGSEGV of this program, before std's handler runs. If the program ends by a SIGSEGV and
+/// prints nothing, the kernel could not deliver it: there was no room for a frame, or the area of rseq(2) was missing.
 fn tell_faults() {
     static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
     extern "C" fn handler(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
         let mut line = Cursor::new([0_u8; 120]);
-        // SAFETY: what the kernel tells; the action that was there before.
+        // SAFETY: the kernel passes a valid `info`, and `before` is the action that was there before.
         unsafe {
             let (code, place) = ((*info).si_code, (*info).si_addr());
             let tid = libc::syscall(libc::SYS_gettid);
@@ -100,7 +101,7 @@ fn tell_faults() {
             }
         }
     }
-    // SAFETY: values of their types; a handler that calls what a handler may call.
+    // SAFETY: the values have the right types, and the handler calls only what a handler may call.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
@@ -111,7 +112,7 @@ fn tell_faults() {
     }
 }
 
-/// Runs `body` in a program of its own, as [`program`] does, in which it must not panic.
+/// Runs `body` in a program of its own, like [`program`]. `body` must not panic.
 #[track_caller]
 pub(crate) fn passes(test: &str, case: &str, body: impl FnOnce()) {
     let end = program(test, case, || {
@@ -124,13 +125,13 @@ pub(crate) fn passes(test: &str, case: &str, body: impl FnOnce()) {
 }
 
 fn memory_file() -> File {
-    // SAFETY: a name.
+    // SAFETY: the name is a C string.
     let fd = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
     assert!(fd >= 0, "memfd_create");
-    // Two processes that write at once would else write over each other.
-    // SAFETY: our own file descriptor.
+    // Otherwise two processes that write at once would overwrite each other's text.
+    // SAFETY: the file descriptor is our own.
     unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_APPEND) };
-    // SAFETY: a new file descriptor.
+    // SAFETY: the file descriptor is new, and nobody else has it.
     unsafe { File::from_raw_fd(fd) }
 }
 
@@ -160,7 +161,7 @@ impl Way {
     }
 }
 
-/// Whether memory can be shared here; if not, the test is skipped, aloud.
+/// Returns whether memory can be shared here. If not, counts the test as skipped.
 pub(crate) fn shares_memory() -> bool {
     if is_case() {
         return true; // or the program would not have been started
@@ -175,8 +176,9 @@ pub(crate) fn shares_memory() -> bool {
     }
 }
 
-/// Whether std catches a panic here; if not, the test is skipped, aloud. On x32 its `_Unwind_Exception` has words of
-/// 32 bits and the unwinder's of 64, which are written over what std knows its own panics by.
+/// Returns whether std can catch a panic here. If not, counts the test as skipped. On x32, std's `_Unwind_Exception`
+/// has words of 32 bits, but the unwinder's has 64. The unwinder overwrites the data by which std recognises its own
+/// panics.
 pub(crate) fn catches_panics() -> bool {
     if is_case() {
         return true; // or the program would not have been started
@@ -192,7 +194,7 @@ pub(crate) fn catches_panics() -> bool {
     catches
 }
 
-/// The value, or None, counted as a skip, where the kernel or a filter does not allow it.
+/// Returns the value. If the kernel or a filter does not allow it, returns None and counts a skip.
 #[track_caller]
 pub(crate) fn if_allowed<T>(result: Result<T, Error>) -> Option<T> {
     match result {
@@ -207,7 +209,7 @@ pub(crate) fn if_allowed<T>(result: Result<T, Error>) -> Option<T> {
     }
 }
 
-/// 0, 1, ... up to 299; an emulated machine does not come that far in the time there is.
+/// Returns 0, 1, ... up to 299. An emulated machine stops earlier, because time is limited.
 pub(crate) fn rounds() -> impl Iterator<Item = u32> {
     let start = Instant::now();
     (0..300).take_while(move |_| start.elapsed() < limit() / 10)

@@ -1,18 +1,18 @@
-//! S9: the rseq area goes with the TLS.
+//! Tests of S9: the rseq area goes with the TLS.
 
 use crate::common::{SYS_RSEQ, skip};
 #[cfg(target_env = "gnu")]
 use crate::program::passes;
 use crate::program::{Way, catches_panics, shares_memory};
 
-/// Whether the calling task has an area registered: another one is then refused.
+/// Returns whether the calling task has an area registered. If it has, another area is refused.
 pub(crate) fn registered() -> bool {
     #[repr(C, align(32))]
     struct Area([u32; 8]);
     const UNREGISTER: i32 = 1;
     let mut area = Area([0; 8]);
     let rseq = |area: *mut Area, flags: i32| {
-        // SAFETY: an area that lives until it is unregistered again.
+        // SAFETY: the area lives until it is unregistered.
         unsafe { libc::syscall(SYS_RSEQ, area, 32, flags, 0x5305_3053) }
     };
     let refused = rseq(&mut area, 0) != 0;
@@ -35,7 +35,7 @@ fn s9_the_child_has_its_threads_area_registered() {
         assert_eq!(way.run(registered), Ok(true), "{way:?}");
         assert!(registered(), "{way:?}: the caller has it again");
     }
-    // In a call inside a call, too.
+    // This also holds in a call inside a call.
     let nested = clone_trampoline::call(|| clone_trampoline::call(registered).unwrap() && registered());
     assert_eq!(nested, Ok(true));
     assert!(registered());
@@ -53,7 +53,8 @@ fn s9_the_thread_has_its_area_back_after_a_panic() {
     assert!(registered());
 }
 
-/// Whatever wakes the waiting thread, its CPU is not written into the area, which is the child's.
+/// The area belongs to the child. Whatever wakes the waiting thread, the kernel must not write that thread's CPU into
+/// the area.
 #[cfg(target_env = "gnu")]
 #[test]
 fn s9_the_waiting_threads_cpu_is_not_the_childs() {
@@ -61,16 +62,16 @@ fn s9_the_waiting_threads_cpu_is_not_the_childs() {
     use std::time::{Duration, Instant};
     fn cpus() -> Vec<usize> {
         let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
-        // SAFETY: a place for the set, of which every value is one.
+        // SAFETY: `set` has room for the set, and every value is valid.
         let set = unsafe {
             libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr());
             set.assume_init()
         };
-        // SAFETY: bits of the set.
+        // SAFETY: the number of each bit is within the set.
         (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
     }
     fn run_on(cpu: usize) {
-        // SAFETY: a set of one CPU.
+        // SAFETY: the set is valid once it is zeroed.
         unsafe {
             let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init();
             libc::CPU_SET(cpu, &mut set);
@@ -92,8 +93,8 @@ fn s9_the_waiting_threads_cpu_is_not_the_childs() {
             let start = Instant::now();
             let mut wrong = 0;
             while start.elapsed() < Duration::from_millis(300) {
-                // glibc reads it from the area.
-                // SAFETY: no arguments to get wrong.
+                // glibc reads the CPU from the area.
+                // SAFETY: the call takes no arguments.
                 wrong += u32::from(unsafe { libc::sched_getcpu() } != other as i32);
             }
             wrong
@@ -101,15 +102,15 @@ fn s9_the_waiting_threads_cpu_is_not_the_childs() {
         let handle = handle.unwrap();
         while !handle.is_finished() {
             // Libc's handler runs on the waiting thread.
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
         }
         assert_eq!(handle.join().unwrap(), 0);
     });
 }
 
-/// What a per-CPU allocator does: increments the counter of its CPU by a restartable sequence of plain
-/// instructions. Without S9 the kernel does not restart it in the child, and increments are lost.
+/// Does the same as a per-CPU allocator: it increments the counter of its CPU by a restartable sequence of plain
+/// instructions. Without S9 the kernel does not restart the sequence in the child, and increments are lost.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu"))]
 mod lost_increments {
     use super::*;
@@ -122,11 +123,11 @@ mod lost_increments {
 
     static COUNTERS: [Slot; 64] = [const { Slot(AtomicU64::new(0)) }; 64];
 
-    /// One increment; false where the area is not registered.
+    /// Makes one increment. Returns false if the area is not registered.
     fn increment() -> bool {
         let done: u64;
-        // SAFETY: a restartable sequence after librseq's pattern: load, add, commit by one store. The
-        // area lies at the offset that glibc tells. Its descriptor is in .data, as it has to be.
+        // SAFETY: this is a restartable sequence after librseq's pattern: load, add, commit by one store. glibc tells
+        // the offset of the area. The descriptor is in .data, as it has to be.
         unsafe {
             std::arch::asm!(
                 ".pushsection .data.rel.ro, \"aw\", @progbits",
@@ -146,7 +147,7 @@ mod lost_increments {
                 "jae 53f",
                 "shl {cpu}, 6",
                 "mov {tmp}, qword ptr [{counters} + {cpu}]",
-                // wide enough for the scheduler to get in
+                // The sequence is long enough for the scheduler to interrupt it.
                 "mov {n:e}, 40",
                 "56: dec {n:e}",
                 "jnz 56b",
@@ -196,7 +197,7 @@ mod lost_increments {
                         }
                         done
                     };
-                    // Half of them in children.
+                    // Half of the runs are in children.
                     let done = if n % 2 == 0 { run() } else { call(run).unwrap() };
                     assert!(done > 0);
                     counted.fetch_add(done, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! S2 to S5, S7 and S8.
+//! Tests of S2 to S5, S7 and S8.
 
 use crate::common::{self, skip};
 use crate::program::{Way, if_allowed, passes, program, rounds, shares_memory};
@@ -16,17 +16,17 @@ fn s2_a_descriptor_made_inside_is_the_same_outside() {
     if !shares_memory() {
         return;
     }
-    // In a program of its own, where no other test takes the number again.
+    // This needs a program of its own, in which no other test takes the number again.
     passes("rules::s2_a_descriptor_made_inside_is_the_same_outside", "both", || {
         for way in Way::BOTH {
             let mut zero = way.run(|| File::open("/dev/zero").unwrap()).unwrap();
             let mut byte = [1];
             zero.read_exact(&mut byte).unwrap();
             assert_eq!(byte, [0], "{way:?}");
-            // And one that the closure closes is closed.
+            // A descriptor that the closure closes is closed outside as well.
             let fd = zero.as_raw_fd();
             way.run(move || drop(zero)).unwrap();
-            // SAFETY: a number.
+            // SAFETY: the call takes only a number.
             assert_eq!(unsafe { libc::fcntl(fd, libc::F_GETFD) }, -1, "{way:?}");
         }
     });
@@ -41,17 +41,17 @@ fn s3_newpid_is_refused_by_name() {
     }
 }
 
-/// Runs `first` in a program of its own, and then, after unshare(CLONE_NEWPID), as root or in a user
-/// namespace, `body`; 42 is success.
+/// Runs `first` in a program of its own, then unshare(CLONE_NEWPID) (as root or in a user namespace), and then `body`.
+/// `body` returns 42 on success.
 fn after_unshare(test: &str, case: &str, first: fn(), body: fn() -> i32) {
     if !shares_memory() {
         return;
     }
     let end = program(test, case, || {
         first();
-        // A new user namespace takes a process of one thread.
+        // Only a process of one thread can make a new user namespace.
         let status = common::in_process(|| {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             let done = unsafe {
                 libc::unshare(libc::CLONE_NEWPID) == 0
                     || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID) == 0
@@ -76,7 +76,7 @@ fn s3_a_pending_pid_namespace_is_refused() {
         "call",
         || (),
         || {
-            // There has been no process in it that could have been the first.
+            // No process has been the first of the namespace yet, so each try is refused.
             for _ in 0..2 {
                 let error = call(|| unreachable!()).unwrap_err();
                 assert_eq!(error.stage(), Stage::PidNamespace, "{error}");
@@ -90,7 +90,7 @@ fn s3_a_pending_pid_namespace_is_refused() {
         || (),
         || {
             let error = spawn(|| unreachable!()).unwrap_err();
-            // musl makes one errno of all.
+            // musl returns one errno for all causes.
             let errno = if cfg!(target_env = "musl") { libc::EAGAIN } else { libc::EINVAL };
             assert_eq!((error.stage(), error.raw_os_error()), (Stage::Thread, errno), "{error}");
             assert!(error.hint().unwrap().contains("unshare"), "{error}");
@@ -110,7 +110,7 @@ fn s3_a_pending_pid_namespace_is_refused() {
     );
 }
 
-/// Were SIGCHLD ignored for a moment, the kernel would take the status of a child that ends then.
+/// If SIGCHLD were ignored for a moment, the kernel would take the status of a child that ends in that moment.
 #[test]
 fn s3_a_refusal_takes_nobodys_status() {
     if !shares_memory() {
@@ -122,7 +122,7 @@ fn s3_a_refusal_takes_nobodys_status() {
     passes("rules::s3_a_refusal_takes_nobodys_status", "call", || {
         static OVER: AtomicBool = AtomicBool::new(false);
         let refused = thread::spawn(|| {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             common::ok(unsafe { libc::unshare(libc::CLONE_NEWPID) });
             while !OVER.load(Ordering::SeqCst) {
                 assert_eq!(call(|| ()).unwrap_err().stage(), Stage::PidNamespace);
@@ -137,14 +137,14 @@ fn s3_a_refusal_takes_nobodys_status() {
     });
 }
 
-/// The kernel sets SIGCHLD to ignored in the table of a pid namespace's init that ends: it must not be
-/// the caller's.
+/// When the init of a pid namespace ends, the kernel sets SIGCHLD to ignored in its table of handlers. This must not be
+/// the caller's table.
 #[test]
 fn s3_sigchld_stays_as_it_was() {
     extern "C" fn handler(_: i32) {}
     fn kept(f: impl FnOnce()) -> i32 {
         let handler = handler as *const () as libc::sighandler_t;
-        // SAFETY: a handler that does nothing.
+        // SAFETY: the handler does nothing.
         unsafe { libc::signal(libc::SIGCHLD, handler) };
         f();
         // SAFETY: as above.
@@ -173,8 +173,7 @@ fn s3_sigchld_stays_as_it_was() {
     );
 }
 
-/// The tids that the two namespaces give a child may happen to be equal: it is not they that are
-/// compared.
+/// A child may happen to have the same tid in both namespaces. So the check does not compare tids.
 #[test]
 fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
     unsafe extern "C" fn ends_at_once(_: *mut std::ffi::c_void) -> i32 {
@@ -185,20 +184,21 @@ fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
     after_unshare(test, "call", trial, || {
         let counter = "/proc/sys/kernel/ns_last_pid";
         let (mut told, mut teller) = std::os::unix::net::UnixStream::pair().unwrap();
-        // SAFETY: no pointers; the child of the fork, init of the namespace, is killed with the program.
+        // SAFETY: the calls take no pointers. The child of the fork is the init of the namespace, and is killed with
+        // the program.
         unsafe {
             if libc::fork() == 0 {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 let mut pid = [0; 4];
                 while told.read_exact(&mut pid).is_ok() {
-                    // The namespace of who writes is the one that counts from there.
+                    // A write sets the counter of the writer's own namespace.
                     _ = std::fs::write(counter, i32::from_ne_bytes(pid).to_string());
                     told.write_all(b"!").unwrap();
                 }
                 libc::_exit(0);
             }
         }
-        // Makes the two namespaces count from the same pid, unless another process comes in between.
+        // Makes both namespaces continue from the same pid, unless another process comes in between.
         let mut in_step = || {
             let last: i32 = std::fs::read_to_string(counter).unwrap().trim().parse().unwrap();
             teller.write_all(&last.to_ne_bytes()).unwrap();
@@ -211,7 +211,7 @@ fn s3_a_pending_pid_namespace_is_refused_whatever_the_tids() {
             let flags =
                 CloneFlags::VM | CloneFlags::VFORK | CloneFlags::PARENT_SETTID | CloneFlags::CHILD_SETTID;
             let null = std::ptr::null_mut();
-            // SAFETY: the caller sleeps; the child does nothing.
+            // SAFETY: the caller sleeps, and the child does nothing.
             let pid = unsafe {
                 let flags = flags.bits() as std::ffi::c_ulong;
                 clone_trampoline::raw::clone_trampoline(
@@ -248,14 +248,14 @@ fn is_noticed_in(emulator: &str) {
     }
 }
 
-/// qemu-user refuses a VM|VFORK child without an exit signal, or makes a fork of it.
+/// qemu-user refuses a VM|VFORK child without an exit signal, or turns the call into a fork.
 #[test]
 fn s4_an_emulator_that_copies_memory_is_noticed() {
     let architecture = if cfg!(target_arch = "x86") { "i386" } else { std::env::consts::ARCH };
     is_noticed_in(&format!("qemu-{architecture}"));
 }
 
-/// valgrind makes a fork of it. It knows most programs for x86-64 alone.
+/// valgrind turns the call into a fork. On other architectures than x86-64 it does not know most programs.
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 #[test]
 fn s4_a_copy_in_valgrind_is_noticed() {
@@ -282,11 +282,11 @@ fn s5_a_reaper_does_not_see_the_child() {
         return;
     }
     passes("rules::s5_a_reaper_does_not_see_the_child", "reaper", || {
-        // SAFETY: a handler that counts.
+        // SAFETY: the handler only counts.
         unsafe { libc::signal(libc::SIGCHLD, count as *const () as libc::sighandler_t) };
         thread::spawn(|| {
             loop {
-                // SAFETY: no place for the status.
+                // SAFETY: the call stores no status.
                 let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
                 assert!(pid <= 0, "the reaper has got {pid}");
             }
@@ -296,20 +296,20 @@ fn s5_a_reaper_does_not_see_the_child() {
                 assert_eq!(way.run(move || n), Ok(n));
             }
         }
-        // SAFETY: the default is no function of ours.
+        // SAFETY: this sets no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         for way in Way::BOTH {
             assert_eq!(way.run(|| 5), Ok(5));
         }
         assert_eq!(SIGNALS.load(Ordering::Relaxed), 0, "SIGCHLD");
-        // And each has been waited for.
-        // SAFETY: no place for the status.
+        // Each child has been waited for.
+        // SAFETY: the call stores no status.
         let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
         assert_eq!(left, -1, "a zombie");
     });
 }
 
-/// The other way round: who does wait with `__WALL` takes the status, and the value is still there.
+/// If another thread waits with `__WALL`, it takes the status, but the value still arrives.
 #[test]
 fn s5_a_stolen_status_loses_no_value() {
     if !shares_memory() {
@@ -318,7 +318,7 @@ fn s5_a_stolen_status_loses_no_value() {
     passes("rules::s5_a_stolen_status_loses_no_value", "thief", || {
         thread::spawn(|| {
             loop {
-                // SAFETY: no place for the status.
+                // SAFETY: the call stores no status.
                 unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
             }
         });
@@ -369,12 +369,12 @@ fn s7_what_a_namespace_excludes_is_private() {
         assert_eq!(moved, Some(true));
         assert_eq!(std::env::current_dir().unwrap(), directory);
     }
-    // What is asked for by name is not dropped.
+    // A flag that is asked for by name is not dropped.
     let error = builder.share_fs(true).call(|| ()).unwrap_err();
     assert_eq!((error.stage(), error.raw_os_error()), (Stage::Flags, libc::EINVAL));
 }
 
-/// As in a thread.
+/// A thread behaves in the same way.
 #[test]
 fn s7_directory_and_handlers_are_shared() {
     if !shares_memory() {
@@ -386,7 +386,7 @@ fn s7_directory_and_handlers_are_shared() {
         {
             way.run(move || {
                 std::env::set_current_dir(directory).unwrap();
-                // SAFETY: no handler of ours.
+                // SAFETY: this sets no handler.
                 unsafe { libc::signal(libc::SIGUSR1, disposition) };
             })
             .unwrap();
@@ -402,7 +402,7 @@ fn s7_undo_operations_survive() {
     if !shares_memory() {
         return;
     }
-    // SAFETY: semaphores of our own, and their operations.
+    // SAFETY: the semaphores are our own, and the operations are valid.
     unsafe {
         let id = libc::semget(libc::IPC_PRIVATE, 1, 0o600);
         if id < 0 {
@@ -438,8 +438,8 @@ fn s8_threads_of_the_child_are_waited_for() {
             })
             .unwrap();
             assert!(done.load(Ordering::SeqCst), "{way:?}");
-            // And nothing is left, no zombie either.
-            // SAFETY: no place for the status.
+            // Nothing is left, not even a zombie.
+            // SAFETY: the call stores no status.
             let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
             assert_eq!(left, -1, "{way:?}");
         }

@@ -1,5 +1,5 @@
-//! What a `Command` can shut a program in: namespaces, mounts, a terminal, capabilities, filters. The programs are the test's
-//! own.
+//! Tests of what can confine a program of `Command`: namespaces, mounts, a terminal, capabilities, filters. The
+//! programs are this test program itself.
 
 use crate::command::{
     descriptors, fails, fails_at_birth, inside, refused, refused_at_birth, said, say, status, this_program,
@@ -18,17 +18,17 @@ use std::time::Duration;
 
 /// The ids of this program.
 fn ids() -> (u32, u32) {
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the call takes no arguments.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// A user namespace, and whatever else is asked for. The caller's ids are root's there.
+/// Adds a user namespace and these flags. The caller's ids are root's there.
 fn in_namespaces(command: &mut Command, flags: SafeFlags) -> &mut Command {
     let (uid, gid) = ids();
     command.flags(SafeFlags::NEWUSER | flags).uid_map(0, uid, 1).gid_map(0, gid, 1)
 }
 
-/// Whether such a program can be started here; if not, the test is skipped, aloud.
+/// Returns whether such a program can be started here. If not, counts the test as skipped.
 fn allowed(test: &str, prepare: impl FnOnce(&mut Command)) -> bool {
     let mut command = this_program(test);
     command.stdin(Stdio::null());
@@ -91,7 +91,7 @@ fn each_namespace_is_the_programs() {
     assert_eq!(links(), ours);
 }
 
-/// Where clone3(2) is refused, what clone(2) can express is there all the same.
+/// If clone3(2) is refused, features that clone(2) has still work.
 #[test]
 fn namespaces_do_without_clone3() {
     inside(|| 42);
@@ -136,7 +136,7 @@ fn what_a_program_cannot_have_is_a_named_conflict() {
         let error = Error::of(&error).unwrap();
         assert_eq!((error.stage(), error.raw_os_error()), (Stage::Flags, libc::EINVAL), "{error}");
     }
-    // FS is not what SYSVSEM and IO are
+    // Unlike FS, these can be shared with a program.
     assert_eq!(new().flags(SafeFlags::SYSVSEM | SafeFlags::IO).status().unwrap().code(), Some(42));
 }
 
@@ -159,7 +159,7 @@ fn the_callers_own_id_is_mapped_by_the_child() {
     };
     if allowed(test, prepare) {
         assert_eq!(said(test, prepare), format!("5 {uid} 1; 6 {gid} 1; deny; 5 6"));
-        // a uid alone drops no groups there
+        // With setgroups(2) denied there, a uid alone drops no groups.
         let with_id = |command: &mut Command| {
             prepare(command);
             command.uid(5).gid(6);
@@ -168,7 +168,7 @@ fn the_callers_own_id_is_mapped_by_the_child() {
     }
 }
 
-/// By a caller who is awake, or by a thread of its where a closure makes it sleep.
+/// The caller writes the maps itself if it is awake. If a closure makes it sleep, one of its threads does.
 #[test]
 fn ranges_are_mapped_by_the_caller() {
     say(maps);
@@ -186,7 +186,7 @@ fn ranges_are_mapped_by_the_caller() {
         return;
     }
     let expected = "0 100000 65536; 0 200000 7; allow";
-    // pitfall: the maps alone leave the program nobody's
+    // Pitfall: with the maps alone, the program runs as nobody.
     assert_eq!(said(test, ranges), format!("{expected}; 65534 65534"));
     for (closure, pidfd, scored) in [
         (false, true, false),
@@ -199,7 +199,7 @@ fn ranges_are_mapped_by_the_caller() {
             ranges(command);
             command.uid(0).gid(3);
             if closure {
-                // SAFETY: it takes no lock.
+                // SAFETY: the closure takes no lock.
                 unsafe { command.pre_exec(|| Ok(())) };
             }
             if !pidfd {
@@ -213,7 +213,7 @@ fn ranges_are_mapped_by_the_caller() {
     }
 }
 
-/// Nothing is left, and the command works when its cause is gone.
+/// A map that fails leaves nothing, and the command works when the cause is gone.
 #[test]
 fn a_map_that_cannot_be_written_is_named() {
     inside(|| 42);
@@ -226,15 +226,15 @@ fn a_map_that_cannot_be_written_is_named() {
         for closure in [false, true] {
             let mut command = this_program(test);
             if closure {
-                // SAFETY: it takes no lock.
+                // SAFETY: the closure takes no lock.
                 unsafe { command.pre_exec(|| Ok(())) };
             }
-            // two lines for one id
+            // A map with two lines for one id is refused.
             command.flags(SafeFlags::NEWUSER).uid_map(0, uid, 1).uid_map(0, uid.wrapping_add(1), 1);
             let error = fails(&mut command, Stage::UidMap, libc::EINVAL);
             assert!(error.hint().is_some(), "{error}");
         }
-        // by the child itself
+        // Here the child writes the map itself.
         let mut command = this_program(test);
         command.flags(SafeFlags::NEWUSER).uid_map(u32::MAX, uid, 1);
         fails(&mut command, Stage::UidMap, libc::EINVAL);
@@ -242,13 +242,13 @@ fn a_map_that_cannot_be_written_is_named() {
         command.flags(SafeFlags::NEWUSER).gid_map(u32::MAX, gid, 1);
         fails(&mut command, Stage::GidMap, libc::EINVAL);
         assert_eq!(this_program(test).flags(SafeFlags::NEWUSER).status().unwrap().code(), Some(42));
-        // no child is left either
-        // SAFETY: no place for a status.
+        // No child is left.
+        // SAFETY: the call stores no status.
         assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) }, -1);
     });
 }
 
-/// newuidmap(1) asks for what the caller may not write. Here it is a program that notes what it was given.
+/// newuidmap(1) writes maps that the caller may not write. Here it is a program that notes its arguments.
 #[test]
 fn a_user_with_subuids_asks_newuidmap() {
     inside(|| 42);
@@ -267,7 +267,7 @@ fn a_user_with_subuids_asks_newuidmap() {
         return skip("takes root");
     }
     passes(test, "user", || {
-        // SAFETY: in a program of its own.
+        // SAFETY: this is a program of its own, which no other test shares.
         unsafe {
             common::ok(libc::setgroups(0, std::ptr::null()));
             common::ok(libc::setresgid(65_534, 65_534, 65_534));
@@ -278,13 +278,13 @@ fn a_user_with_subuids_asks_newuidmap() {
         command.flags(SafeFlags::NEWUSER).uid_map(0, uids, 10).gid_map(0, gids, 10).uid(1).gid(2);
         match command.status() {
             Ok(status) => assert_eq!(status.code(), Some(42)),
-            // no user namespaces for users
+            // Ordinary users get no user namespaces here.
             Err(error) => assert_eq!(Error::of(&error).unwrap().stage(), Stage::Clone, "{error}"),
         }
     });
 }
 
-/// A program in new namespaces, which stays there until its stdin is closed.
+/// Starts a program in new namespaces. It stays there until its stdin is closed.
 fn holder(test: &str, flags: SafeFlags) -> Option<clone_trampoline::Child> {
     let mut command = this_program(test);
     command.env("HOLDS", "").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -314,7 +314,7 @@ fn let_go(mut holder: clone_trampoline::Child) {
 fn hold() {
     if std::env::var_os("HOLDS").is_some() {
         inside(|| {
-            // not through libtest's capture
+            // This bypasses libtest's capture.
             let stdout = io::stdout().as_fd().try_clone_to_owned().unwrap();
             File::from(stdout).write_all(b"<<>>").unwrap();
             io::stdin().read_to_end(&mut Vec::new()).unwrap();
@@ -327,13 +327,13 @@ fn namespace(of: u32, kind: &str) -> File {
     File::open(format!("/proc/{of}/ns/{kind}")).unwrap()
 }
 
-/// In the order that gives the rights for it, whatever the order of the calls.
+/// Namespaces are joined in the order that gives the rights for each, whatever the order of the calls.
 #[test]
 fn namespaces_of_others_are_joined() {
     hold();
     say(links);
     let test = "sandbox::namespaces_of_others_are_joined";
-    // Meanwhile the files in /proc of a program of an ordinary user's are not its own.
+    // This needs a program of its own: meanwhile, root owns the files in /proc of a program of an ordinary user.
     passes(test, "program", || join_all(test));
 }
 
@@ -353,14 +353,14 @@ fn join_all(test: &str) {
                 }
                 command.close_other_fds(closes);
                 if closure {
-                    // SAFETY: it takes no lock.
+                    // SAFETY: the closure takes no lock.
                     unsafe { command.pre_exec(|| Ok(())) };
                 }
             });
             assert!(words(&said).into_iter().map(Path::new).eq(all.iter().map(PathBuf::as_path)), "{said}");
         }
     }
-    // alone, without an intermediate child
+    // A single namespace is joined without an intermediate child.
     let mut command = this_program(test);
     let error = command.join_namespace(namespace(holder.id(), "net")).status();
     if let Err(error) = error {
@@ -369,7 +369,7 @@ fn join_all(test: &str) {
     let_go(holder);
 }
 
-/// The intermediate child leaves nothing, whatever fails.
+/// The intermediate child leaves nothing, whichever step fails.
 #[test]
 fn a_namespace_that_cannot_be_joined_is_named() {
     hold();
@@ -398,7 +398,7 @@ fn a_namespace_that_cannot_be_joined_is_named() {
         let mut command = this_program(test);
         command.join_namespace(open(&user)).join_namespace(open(&pid));
         fails(command.current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
-        // what the kernel refuses to the intermediate child
+        // The kernel refuses this to the intermediate child.
         fails(command.autoreap(), Stage::Flags, libc::EINVAL);
         let mut command = this_program(test);
         command.join_namespace(open(&user)).join_namespace(open(&pid)).set_tid(&[1]);
@@ -406,12 +406,12 @@ fn a_namespace_that_cannot_be_joined_is_named() {
         assert!(error.hint().unwrap().contains("has one of the numbers"), "{error}");
         let error = this_program(test).join_namespace(open(&pid)).exec();
         assert_eq!(Error::of(&error).unwrap().stage(), Stage::JoinNamespace);
-        // SAFETY: no place for a status.
+        // SAFETY: the call stores no status.
         assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) }, -1);
     });
     holder.kill().unwrap();
     holder.wait().unwrap();
-    // its init has ended
+    // The init of this pid namespace has ended.
     passes_beside(test, || {
         let mut command = this_program(test);
         command.join_namespace(user).join_namespace(pid);
@@ -420,14 +420,14 @@ fn a_namespace_that_cannot_be_joined_is_named() {
     });
 }
 
-/// While a start hides the memory of an ordinary user's program, the files in /proc of all its children are root's.
+/// While a start hides the memory of an ordinary user's program, root owns the files in /proc of all its children.
 #[test]
 fn starts_that_hide_the_memory_do_not_refuse_the_maps_of_others() {
     hold();
     inside(|| 42);
     let test = "sandbox::starts_that_hide_the_memory_do_not_refuse_the_maps_of_others";
     passes(test, "user", || {
-        // SAFETY: in a program of its own.
+        // SAFETY: this is a program of its own, which no other test shares.
         unsafe {
             if libc::getuid() == 0 {
                 common::ok(libc::setresgid(65_531, 65_531, 65_531));
@@ -465,7 +465,7 @@ fn namespace_of_ours(kind: &str) -> File {
     File::open(format!("/proc/self/ns/{kind}")).unwrap()
 }
 
-/// Who joins keeps what the caller has the rights for, and new namespaces are made inside of those that are joined.
+/// A program keeps the rights of the caller for other namespaces, and new namespaces are made inside the joined ones.
 #[test]
 fn new_namespaces_are_made_inside_of_those_that_are_joined() {
     hold();
@@ -492,7 +492,7 @@ fn new_namespaces_are_made_inside_of_those_that_are_joined() {
         assert!(said.ends_with(" true"), "{said}");
         assert_eq!(mounts(), before);
     }
-    // a namespace of the caller's, and the user namespace of another
+    // This joins a namespace that the caller owns, and the user namespace of another process.
     let said = said(test, |command| {
         command.env("PLACE", &folder.0).join_namespace(namespace_of_ours("net"));
         command.join_namespace(namespace(holder.id(), "user"));
@@ -510,7 +510,7 @@ fn new_namespaces_are_made_inside_of_those_that_are_joined() {
     let_go(holder);
 }
 
-/// The program's child goes on without it, and nothing of this program's is used afterwards.
+/// If the intermediate child is killed, the program's child goes on, and uses nothing of this program afterwards.
 #[test]
 fn an_intermediate_child_that_is_killed_leaves_nothing() {
     hold();
@@ -525,9 +525,9 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                    // the first one of a start
+                    // The first child of a start is the intermediate one.
                     if let Some(pid) = children().split(' ').next().and_then(|pid| pid.parse().ok()) {
-                        // SAFETY: no pointers.
+                        // SAFETY: the call takes no pointers.
                         unsafe { libc::kill(pid, libc::SIGKILL) };
                     }
                 }
@@ -535,7 +535,7 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
             for round in crate::program::rounds().take(100) {
                 let mut command = this_program(test);
                 if round % 2 == 0 {
-                    // SAFETY: it takes no lock.
+                    // SAFETY: the closure takes no lock.
                     unsafe { command.pre_exec(|| Ok(())) };
                 }
                 command.ignore_signals(&[libc::SIGHUP; 1000]);
@@ -558,7 +558,7 @@ fn an_intermediate_child_that_is_killed_leaves_nothing() {
     let_go(holder);
 }
 
-/// In a fork of this program, which has no other children and whose descriptors nobody else changes.
+/// Runs `body` in a fork of this program. It has no other children, and nobody else changes its descriptors.
 #[track_caller]
 fn passes_beside(test: &str, body: impl FnOnce()) {
     let status = common::in_process(|| {
@@ -584,7 +584,7 @@ fn the_host_name_is_the_programs() {
     }
 }
 
-/// A folder of this test's.
+/// A folder for a test, which is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -601,7 +601,7 @@ impl Drop for Folder {
     }
 }
 
-/// Of a caller with privileges, too, whose `/` is shared with other namespaces.
+/// This also holds for a caller with privileges and a `/` that is shared with other namespaces.
 #[test]
 fn mounts_stay_inside() {
     if let Some(place) = std::env::var_os("PLACE") {
@@ -683,7 +683,7 @@ fn mounts_are_made_in_order() {
     refused(new().pivot_root("/nowhere"), Stage::PivotRoot, libc::ENOENT);
 }
 
-/// A root of its own, from which nothing of the old one can be seen.
+/// The program has its own root and sees nothing of the old one.
 #[test]
 fn the_root_is_pivoted() {
     say(|| {
@@ -738,9 +738,9 @@ fn the_pid_is_the_one_that_was_asked_for() {
     }
 }
 
-/// The master and the slave of a new pseudoterminal.
+/// Opens a new pseudoterminal and returns its master and slave.
 fn pty() -> Option<(OwnedFd, OwnedFd)> {
-    // SAFETY: new descriptors, and a name of a terminal.
+    // SAFETY: the descriptors are new, and the name of the terminal is a C string.
     unsafe {
         let master = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
         if master < 0 {
@@ -760,7 +760,7 @@ fn pty() -> Option<(OwnedFd, OwnedFd)> {
 
 #[test]
 fn a_terminal_controls_the_programs_session() {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     say(|| unsafe {
         let (pid, fd) = (libc::getpid(), 9);
         format!("<<{} {} {}>>", libc::getsid(0) == pid, libc::tcgetsid(fd) == pid, libc::tcgetpgrp(fd) == pid)
@@ -781,18 +781,18 @@ fn a_terminal_controls_the_programs_session() {
     assert!(error.hint().unwrap().contains("terminal"), "{error}");
 }
 
-/// As a shell's job; and if the start fails, the shell is in the foreground as before.
+/// The program is in the foreground, like a shell's job. If the start fails, the shell is in the foreground again.
 #[test]
 fn a_group_is_in_the_foreground() {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     inside(|| unsafe { if libc::tcgetpgrp(9) == libc::getpid() { 42 } else { 1 } });
     let test = "sandbox::a_group_is_in_the_foreground";
     passes(test, "shell", || {
         let Some((_master, slave)) = pty() else { return };
-        // SAFETY: no pointers; in a program of its own, whom the terminal's end would kill.
+        // SAFETY: the calls take no pointers. This is a program of its own, because the terminal's end would kill it.
         unsafe {
             libc::signal(libc::SIGHUP, libc::SIG_IGN);
-            // A leader of a group cannot leave its session, and this program may be one.
+            // The leader of a group cannot make a session, and this program may be one.
             let leads = libc::setsid() >= 0;
             if !leads {
                 return skip("this program leads a group already");
@@ -804,10 +804,10 @@ fn a_group_is_in_the_foreground() {
             command.process_group(0).foreground(slave.try_clone().unwrap()).fd(9, slave.try_clone().unwrap());
             command
         };
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         let foreground = || unsafe { libc::tcgetpgrp(slave.as_raw_fd()) };
         let ours = foreground();
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         assert_eq!(ours, unsafe { libc::getpgrp() });
         fails(job().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
         assert_eq!(foreground(), ours);
@@ -841,7 +841,7 @@ fn what_reaps_or_kills_itself_needs_linux_7_1() {
     assert!(child.try_wait().unwrap().is_none());
     assert!(child.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
     assert_eq!(child.wait().unwrap().code(), Some(42));
-    // a failure leaves nothing either
+    // A failed start leaves nothing.
     refused(new().autoreap().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
     for privileges in [false, true] {
         let mut command = new();
@@ -894,7 +894,7 @@ fn capabilities_are_the_programs() {
     });
 }
 
-/// The kernel would set it for all who share the memory.
+/// The kernel would set the score of all tasks that share the memory.
 #[test]
 fn the_oom_score_is_the_programs_alone() {
     let score = || fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().to_owned();
@@ -906,7 +906,7 @@ fn the_oom_score_is_the_programs_alone() {
     refused(this_program(test).oom_score_adj(1001), Stage::OomScoreAdj, libc::EINVAL);
     passes(test, "user", || {
         fs::write("/proc/self/oom_score_adj", "500").unwrap();
-        // what somebody with the capability has set is the least
+        // The lowest value that is allowed is the one that a privileged process has set.
         let least = if common::privileged() { 500 } else { 0 };
         if common::privileged() {
             common::nobody();
@@ -917,7 +917,7 @@ fn the_oom_score_is_the_programs_alone() {
     });
 }
 
-/// A filter that answers one system call with an errno.
+/// Makes a filter that answers one system call with an errno.
 fn filter(call: libc::c_long, errno: i32) -> Vec<u8> {
     let bytes = |op: libc::sock_filter| {
         let [low, high] = op.code.to_ne_bytes();
@@ -933,7 +933,7 @@ fn filter(call: libc::c_long, errno: i32) -> Vec<u8> {
 #[test]
 fn filters_are_the_programs() {
     say(|| {
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         unsafe {
             let first = libc::syscall(libc::SYS_getppid);
             let second = libc::syscall(libc::SYS_getpgid, 0);
@@ -946,7 +946,7 @@ fn filters_are_the_programs() {
         command.seccomp_filter(&filter(libc::SYS_getpgid, libc::ENODATA));
     });
     assert_eq!(said, format!("-1 -1 {}", libc::ENODATA));
-    // one that does not let the program be executed
+    // This filter does not allow the execution of the program.
     let mut command = this_program(test);
     command.no_new_privs(true).seccomp_filter(&filter(libc::SYS_execve, libc::ENODATA));
     refused(&mut command, Stage::Exec, libc::ENODATA);
@@ -964,12 +964,12 @@ fn filters_are_the_programs() {
     });
 }
 
-/// A ruleset that lets files be executed and read, and none be written.
+/// Makes a ruleset that allows files to be executed and read, but not written.
 fn ruleset() -> Option<OwnedFd> {
     const NUMBER: libc::c_long = libc::SYS_clone3 + 444 - 435;
     const EXECUTE: u64 = 1;
     const WRITE_FILE: u64 = 2;
-    // SAFETY: `struct landlock_ruleset_attr`, which began as one word; a new descriptor.
+    // SAFETY: `struct landlock_ruleset_attr` began as one word, and the descriptor is new.
     unsafe {
         let handled = EXECUTE | WRITE_FILE;
         let fd = libc::syscall(NUMBER, &handled, size_of_val(&handled), 0);
@@ -1008,7 +1008,7 @@ fn rules_of_landlock_are_the_programs() {
     let Some(rules) = ruleset() else { return };
     let prepare = |command: &mut Command| _ = command.no_new_privs(true).landlock(rules.try_clone().unwrap());
     assert_eq!(said(test, prepare), "Some(PermissionDenied) true");
-    // by the number that the ruleset has, and with all others closed
+    // The program gets the number that the ruleset has, once with all other descriptors closed.
     for closes in [false, true] {
         let said = said(test, |command| {
             let rules = rules.try_clone().unwrap();
@@ -1020,7 +1020,7 @@ fn rules_of_landlock_are_the_programs() {
 }
 
 fn errno_of_no_ruleset() -> i32 {
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     unsafe { libc::syscall(libc::SYS_clone3 + 446 - 435, -1, 1) };
     match io::Error::last_os_error().raw_os_error() {
         Some(errno @ (libc::ENOSYS | libc::EOPNOTSUPP)) => errno,
@@ -1059,7 +1059,7 @@ fn a_program_is_executed_by_its_descriptor() {
     }
 }
 
-/// A parent that has no pid in the child's namespace is looked for by a pidfd.
+/// If the parent has no pid in the child's namespace, a pidfd is used to look for it.
 #[test]
 fn the_parents_death_reaches_another_pid_namespace() {
     inside(|| {
@@ -1085,7 +1085,7 @@ fn the_parents_death_reaches_another_pid_namespace() {
     assert_eq!(parent.join().unwrap().wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-/// While the child has another user's ids, it has this program's memory as well.
+/// While the child has another user's ids, it also has this program's memory.
 #[test]
 fn a_child_with_another_users_ids_cannot_be_traced_by_them() {
     let test = "sandbox::a_child_with_another_users_ids_cannot_be_traced_by_them";
@@ -1100,7 +1100,7 @@ fn a_child_with_another_users_ids_cannot_be_traced_by_them() {
             File::from(says).read_exact(&mut pid).unwrap();
             let pid = i32::from_ne_bytes(pid);
             let status = common::in_process(|| {
-                // SAFETY: in a process of one thread; no pointers.
+                // SAFETY: this process has one thread, and the calls take no pointers.
                 unsafe {
                     common::ok(libc::setgroups(0, std::ptr::null()));
                     common::ok(libc::setresgid(65_533, 65_533, 65_533));
@@ -1117,7 +1117,7 @@ fn a_child_with_another_users_ids_cannot_be_traced_by_them() {
         let mut command = Command::new("/nowhere");
         let mut wait = File::from(reads);
         command.uid(65_533).gid(65_533);
-        // SAFETY: it takes no lock.
+        // SAFETY: the closure takes no lock.
         unsafe {
             command.pre_exec(move || {
                 let pid = libc::syscall(libc::SYS_getpid) as i32;
@@ -1127,15 +1127,15 @@ fn a_child_with_another_users_ids_cannot_be_traced_by_them() {
         }
         refused(&mut command, Stage::Exec, libc::ENOENT);
         assert_eq!(spy.join().unwrap(), Some(70));
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 1);
     });
 }
 
-/// What a spy and its victim share.
+/// The memory that a spy and its victim share.
 #[repr(C)]
 struct Board {
-    /// What the spy looks at: this pid, and some after it.
+    /// The spy looks at this pid and some after it.
     pid: AtomicI32,
     has_begun: AtomicI32,
     has_read: AtomicI32,
@@ -1146,7 +1146,7 @@ struct Board {
 impl Board {
     fn of(fd: BorrowedFd<'_>) -> &'static Self {
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-        // SAFETY: a file of a page, which stays mapped, and in which zeros are valid.
+        // SAFETY: the file has one page, which stays mapped, and zeros are valid values there.
         unsafe {
             let page = libc::mmap(std::ptr::null_mut(), common::page(), protection, flags, fd.as_raw_fd(), 0);
             assert!(page != libc::MAP_FAILED, "{}", io::Error::last_os_error());
@@ -1156,17 +1156,17 @@ impl Board {
 }
 
 const SECRET: u64 = 0x5ec2_e7f0_0d5e_c2e7;
-/// Not there from the beginning: the program that is executed may have it at the same place.
+/// The secret is stored at run time, because the executed program may have this variable at the same address.
 static THE_SECRET: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
-/// A spy reads the memory of the pids that its board says, at the place where its victim has a secret.
+/// Runs the spy. It reads the memory of the pids on its board, at the address of its victim's secret.
 fn spy() {
     let Some(place) = std::env::var_os("SPIES") else { return };
     let place: usize = place.to_str().unwrap().parse().unwrap();
     inside(|| {
-        // SAFETY: the descriptor that it is given.
+        // SAFETY: the test gives this program descriptor 9.
         let board = Board::of(unsafe { BorrowedFd::borrow_raw(9) });
-        // in a pid namespace of its own the pids count from the spy's
+        // In its own pid namespace, pids count from the spy's.
         let base = if std::env::var_os("INSIDE").is_some() { std::process::id() as i32 } else { 0 };
         board.has_begun.store(1, Relaxed);
         while board.over.load(Relaxed) == 0 {
@@ -1176,7 +1176,7 @@ fn spy() {
                 let here = libc::iovec { iov_base: (&raw mut read).cast(), iov_len: 8 };
                 let there = libc::iovec { iov_base: place as *mut _, iov_len: 8 };
                 let pid = base + board.pid.load(Relaxed) + pid;
-                // SAFETY: a place for the word.
+                // SAFETY: `read` has room for the word.
                 let count = unsafe { libc::process_vm_readv(pid, &here, 1, &there, 1, 0) };
                 if count == 8 && read == SECRET {
                     board.has_read.fetch_add(1, Relaxed);
@@ -1187,7 +1187,7 @@ fn spy() {
     });
 }
 
-/// Starts programs that the spy tries to read, and sees that it cannot.
+/// Starts programs that the spy tries to read, and checks that it cannot.
 fn nobody_reads(test: &str, disguise: impl Fn(&mut Command), start: impl Fn(&mut Command), inside: bool) {
     let mut victim = Command::new("/proc/self/exe");
     victim.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -1207,7 +1207,7 @@ fn nobody_reads_while(
     inside: bool,
     mut round: impl FnMut(&Board, u32),
 ) {
-    // SAFETY: a name; a new descriptor, of a page.
+    // SAFETY: the name is a C string, and the descriptor is new and has one page.
     let file = unsafe {
         let fd = libc::memfd_create(c"board".as_ptr(), libc::MFD_CLOEXEC);
         assert!(fd >= 0);
@@ -1236,11 +1236,11 @@ fn nobody_reads_while(
     board.over.store(1, Relaxed);
     assert_eq!(spy.wait().unwrap().code(), Some(42));
     assert_eq!(board.has_read.load(Relaxed), 0);
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 1);
 }
 
-/// While a child is not yet another program it has this program's memory.
+/// Until a child executes its program, it has this program's memory.
 #[test]
 fn the_callers_memory_is_not_for_the_programs_user() {
     spy();
@@ -1252,7 +1252,7 @@ fn the_callers_memory_is_not_for_the_programs_user() {
         let user = |command: &mut Command| _ = command.uid(65_533).gid(65_533);
         nobody_reads(test, user, user, false);
     });
-    // one of root's, with fewer capabilities than the caller
+    // This spy runs as root, but with fewer capabilities than the caller.
     let less = |command: &mut Command| _ = command.capabilities([]).no_new_privs(true);
     passes(test, "capabilities", || nobody_reads(test, less, less, false));
     passes(test, "user namespace", || {
@@ -1267,8 +1267,8 @@ fn the_callers_memory_is_not_for_the_programs_user() {
             _ = builder.call(|| {
                 board.pid.store(std::process::id() as i32, Relaxed);
                 std::thread::sleep(Duration::from_millis(1));
-                // No look may be under way when the child ends. The kernel takes the memory and then asks whether it may: on
-                // Linux 7.2 that is seen to be after the caller is dumpable again (SOUNDNESS.md).
+                // No look may be under way when the child ends. The kernel first takes the memory and then checks the
+                // rights. On Linux 7.2 this check was seen to come after the caller is dumpable again (SOUNDNESS.md).
                 board.pid.store(-9, Relaxed);
                 let looks = board.looks.load(Relaxed);
                 crate::program::until("the spy's next look", || {
@@ -1279,7 +1279,7 @@ fn the_callers_memory_is_not_for_the_programs_user() {
     });
 }
 
-/// Nor for root of a namespace that is joined.
+/// Root of a namespace that is joined cannot read the memory either.
 #[test]
 fn the_callers_memory_is_not_for_those_who_are_joined() {
     hold();
@@ -1312,7 +1312,7 @@ fn the_callers_memory_is_not_for_those_who_are_joined() {
     });
 }
 
-/// What would keep capabilities over a change of ids is gone when the program goes on.
+/// The flag that keeps capabilities over a change of ids is cleared when the program goes on.
 #[test]
 fn an_exec_that_fails_keeps_no_capabilities() {
     let test = "sandbox::an_exec_that_fails_keeps_no_capabilities";
@@ -1323,18 +1323,18 @@ fn an_exec_that_fails_keeps_no_capabilities() {
         let mut command = Command::new("/nowhere");
         command.capabilities([Capability::Chown]).uid(0);
         command.exec();
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         assert_eq!(unsafe { libc::prctl(libc::PR_GET_KEEPCAPS) }, 0);
     });
 }
 
-/// As AppArmor or a container's profile refuses them.
+/// AppArmor or a container's profile refuses namespaces in this way.
 #[test]
 fn a_refused_namespace_is_named_and_leaves_nothing() {
     inside(|| 42);
     let test = "sandbox::a_refused_namespace_is_named_and_leaves_nothing";
     passes(test, "filter", || {
-        // what docker's default profile does with namespaces, as clone3(2) cannot be looked into
+        // docker's default profile does this, because a filter cannot look into the arguments of clone3(2).
         common::seccomp(libc::SYS_clone3 as u32, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
         if common::privileged() {
             let mut command = this_program(test);
@@ -1358,11 +1358,11 @@ fn a_refused_namespace_is_named_and_leaves_nothing() {
     if !common::privileged() {
         return skip("takes root to limit namespaces");
     }
-    // a user namespace that may have no namespaces inside stands for a machine that allows none
+    // A user namespace that may contain no further ones stands for a machine that allows none.
     passes(test, "limit", || {
         let mut command = this_program(test);
         in_namespaces(&mut command, SafeFlags::empty());
-        // SAFETY: it takes no lock.
+        // SAFETY: the closure takes no lock.
         let inside = unsafe {
             command.pre_exec(|| {
                 fs::write("/proc/sys/user/max_user_namespaces", "0")?;

@@ -1,5 +1,4 @@
-//! Which system calls are made, and what happens where a filter refuses them: nothing that was asked
-//! for is dropped.
+//! Tests which system calls are made, and what happens if a filter refuses them. Nothing that was requested is dropped.
 
 use crate::common::{SYS_RSEQ, SYS_WAIT4};
 use crate::program::{Way, passes, shares_memory};
@@ -16,7 +15,7 @@ pub(crate) fn errno(errno: i32) -> u32 {
 }
 
 // seccompiler has no 32-bit architecture, and libseccomp is C that every cross build would have to find.
-/// A filter that gives these system calls `action`, and all others `otherwise`.
+/// Returns a filter that gives these system calls `action`, and all others `otherwise`.
 pub(crate) fn instructions(calls: &[c_long], action: u32, otherwise: u32) -> Vec<libc::sock_filter> {
     let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)]; // seccomp_data.nr
@@ -28,11 +27,11 @@ pub(crate) fn instructions(calls: &[c_long], action: u32, otherwise: u32) -> Vec
     filter
 }
 
-/// From here on these system calls of this process get `action`, and all others `otherwise`.
+/// Installs a filter: from now on, these system calls of this process get `action`, and all others `otherwise`.
 pub(crate) fn filter(calls: &[c_long], action: u32, otherwise: u32) {
     let mut filter = instructions(calls, action, otherwise);
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: a filter that lives during the calls.
+    // SAFETY: the filter lives during the calls.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program), 0);
@@ -52,7 +51,7 @@ fn what_clone_can_express_needs_no_clone3() {
         // SAFETY: the closure takes no lock.
         assert_eq!(unsafe { fork(|| 5) }.unwrap().wait().unwrap().code(), Some(5));
     });
-    // glibc's threads are an error then, so no spawn.
+    // Here glibc cannot make threads, so this does not test `spawn`.
     passes(test, "EPERM", || {
         filter(&[libc::SYS_clone3], errno(libc::EPERM), ALLOW);
         assert_eq!(call(|| 5), Ok(5));
@@ -74,7 +73,7 @@ fn what_needs_clone3_is_named() {
         ("NNP needs", new().flags(SafeFlags::NNP)),
         ("EMPTY_MNTNS needs", new().flags(SafeFlags::EMPTY_MNTNS)),
         ("a cgroup needs", new().cgroup(directory.as_fd())),
-        // for fork alone
+        // This is for `fork` only.
         ("NEWTIME needs", new().flags(SafeFlags::NEWTIME)),
     ];
     for refusal in [libc::ENOSYS, libc::EPERM, libc::E2BIG, libc::EINVAL] {
@@ -83,7 +82,7 @@ fn what_needs_clone3_is_named() {
             for (hint, builder) in &features {
                 let named = |error: Error| {
                     assert_eq!((error.stage(), error.raw_os_error()), (Stage::Clone3, refusal));
-                    // With EPERM it may be privileges that are missing.
+                    // With EPERM, the cause may also be missing privileges.
                     let named = error.hint().unwrap();
                     assert!(named.starts_with(hint) || named.contains("a seccomp filter"), "{error}");
                 };
@@ -111,7 +110,7 @@ fn a_child_that_cannot_be_made_safe_does_not_run() {
     });
     passes(test, "spawn, prctl", || {
         filter(&[libc::SYS_prctl], errno(libc::EPERM), ALLOW);
-        // Not through thread names, which are a prctl, too.
+        // The error must not come from the thread's name, which is also set by prctl(2).
         let error = spawn(|| panic!("the closure has run")).unwrap_err();
         assert_eq!((error.stage(), error.raw_os_error()), (Stage::ParentDeath, libc::EPERM));
     });
@@ -144,7 +143,7 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
                 let mut child = Builder::new().without_pidfd().fork(|| 5).unwrap();
                 assert_eq!(child.wait().unwrap().code(), Some(5));
             }
-            // Born with it: nothing to be refused.
+            // The child is born with it, so there is nothing to refuse.
             let handle = spawn(|| 5).unwrap();
             assert!(handle.pidfd().is_some());
             handle.join().unwrap();
@@ -152,7 +151,7 @@ fn a_pidfd_that_cannot_be_had_is_an_error() {
     }
 }
 
-/// What the tables below begin with: the trial of the first call, and a child's own start and end.
+/// The calls that all tables below begin with: the trial of the first call, and a child's own start and end.
 const CHILD: [c_long; 16] = [
     READLINK,
     libc::SYS_gettid,
@@ -169,11 +168,11 @@ const CHILD: [c_long; 16] = [
     libc::SYS_getppid,
     libc::SYS_tgkill,
     libc::SYS_exit,
-    // the end of the test's program, which has no destructors then
+    // The test's program ends by this. It has no destructors then.
     libc::SYS_exit_group,
 ];
 
-/// What std and libc need for a thread, and malloc in one.
+/// The calls that std and libc need for a thread, and malloc in a thread.
 const THREAD: &[c_long] = &[
     #[cfg(not(target_arch = "arm"))]
     libc::SYS_mmap,
@@ -188,17 +187,17 @@ const THREAD: &[c_long] = &[
     libc::SYS_sched_getaffinity,
     #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
     422, // futex_time64
-    // std's channel, before it sleeps
+    // std's channel calls this before it sleeps.
     libc::SYS_sched_yield,
 ];
 
-// 32-bit architectures that had 16-bit uids have a second one.
+// 32-bit architectures that used to have 16-bit uids have a second call.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 use libc::{SYS_getegid as GETEGID, SYS_geteuid as GETEUID};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_getegid32 as GETEGID, SYS_geteuid32 as GETEUID};
 
-/// readlink(3), which newer architectures do by another system call.
+/// The system call of readlink(3). Newer architectures have another one.
 #[cfg(not(any(
     target_arch = "aarch64",
     target_arch = "riscv64",
@@ -214,7 +213,7 @@ const READLINK: c_long = libc::SYS_readlink;
 ))]
 const READLINK: c_long = libc::SYS_readlinkat;
 
-/// The pidfd's end; std looks at it first in a debug build.
+/// The calls that close a pidfd. A debug build of std first checks the descriptor.
 const CLOSES: [c_long; 2] = [libc::SYS_close, FCNTL];
 #[cfg(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32"))]
 const FCNTL: c_long = libc::SYS_fcntl;
@@ -222,11 +221,11 @@ const FCNTL: c_long = libc::SYS_fcntl;
 const FCNTL: c_long = libc::SYS_fcntl64;
 
 fn exit_if(right: bool) -> ! {
-    // SAFETY: ends this process.
+    // SAFETY: the call only ends this process.
     unsafe { libc::_exit(if right { 42 } else { 1 }) }
 }
 
-/// The tables of system calls in the crate's documentation.
+/// Checks the tables of system calls in the crate's documentation.
 #[test]
 fn call_makes_these_system_calls() {
     if !shares_memory() {
@@ -264,7 +263,7 @@ fn a_child_makes_these_system_calls_after_its_closure() {
     });
 }
 
-/// Beside those of fork(3), which are libc's own.
+/// The calls beside those of fork(3), which are libc's own.
 #[test]
 fn fork_makes_these_system_calls() {
     if !shares_memory() {
@@ -278,7 +277,7 @@ fn fork_makes_these_system_calls() {
         };
         #[cfg(target_env = "gnu")]
         passes("seccomp::fork_makes_these_system_calls", "fork", || {
-            // futex: libtest's own thread may have one of the locks that fork(3) takes
+            // futex is allowed, because libtest's own thread may have one of the locks that fork(3) takes.
             let libcs = [libc::SYS_set_robust_list, libc::SYS_rt_sigprocmask, libc::SYS_futex];
             filter(&[&own[..], &CLOSES, &libcs, &[libc::SYS_pidfd_open]].concat(), ALLOW, KILL);
             exit_if(right(fork(|| 5)))

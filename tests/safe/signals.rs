@@ -1,4 +1,4 @@
-//! S10: what the waiting thread lends to its child, and what it does not hold up.
+//! Tests of S10: the waiting thread lends its TLS to its child, and holds up nothing else.
 
 use crate::common::{Shared, limit};
 use crate::program::{Way, passes, rounds, shares_memory, until};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 fn blocked(signal: i32) -> bool {
     let mut mask = MaybeUninit::uninit();
-    // SAFETY: a place for the mask.
+    // SAFETY: the call gets room for the mask.
     unsafe {
         libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr());
         libc::sigismember(mask.as_ptr(), signal) == 1
@@ -23,7 +23,7 @@ fn blocked(signal: i32) -> bool {
 
 pub(crate) fn block(signal: i32) {
     let mut mask = MaybeUninit::uninit();
-    // SAFETY: a mask of one signal.
+    // SAFETY: the mask has one signal, and lives during the call.
     unsafe {
         libc::sigemptyset(mask.as_mut_ptr());
         libc::sigaddset(mask.as_mut_ptr(), signal);
@@ -43,7 +43,7 @@ fn s10_the_child_has_its_callers_mask() {
 
 fn has_no_signal_stack() -> bool {
     let mut stack = MaybeUninit::<libc::stack_t>::uninit();
-    // SAFETY: a place for the answer.
+    // SAFETY: the call gets room for the answer.
     unsafe {
         assert_eq!(libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr()), 0);
         stack.assume_init().ss_flags & libc::SS_DISABLE != 0
@@ -57,7 +57,7 @@ fn s10_the_child_has_a_signal_stack() {
     }
 }
 
-/// Nobody waits for the value: its destructor runs on the thread that has waited for the child.
+/// Nobody waits for the value, so its destructor runs on the thread that has waited for the child.
 #[test]
 fn s10_the_waiting_thread_gets_both_back() {
     struct Value(Sender<(bool, bool)>);
@@ -80,7 +80,7 @@ fn s10_the_waiting_thread_gets_both_back() {
     assert_eq!(told.recv_timeout(limit()), Ok((false, false)));
 }
 
-/// Libc's handler of set*id takes a signal stack if there is one: not that of the child, which is on it.
+/// libc's handler of set*id runs on a signal stack if there is one. The waiting thread must not use that of the child.
 /// musl: see tests/safe/limits.rs.
 #[test]
 #[cfg(not(target_env = "musl"))]
@@ -97,18 +97,18 @@ fn s10_the_signal_stack_is_the_childs_alone() {
         return;
     }
     passes("signals::s10_the_signal_stack_is_the_childs_alone", "setresuid", || {
-        // SAFETY: a handler that waits, and no place for the old one.
+        // SAFETY: the handler only waits, and the old action is not stored.
         unsafe {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
             action.sa_sigaction = handler as *const () as libc::sighandler_t;
             action.sa_flags = libc::SA_ONSTACK;
             assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
         }
-        // SAFETY: the child's own pid.
+        // SAFETY: the pid is the child's own.
         let handle = spawn(|| unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) });
         until("the handler's begin", || BEGUN.load(Ordering::SeqCst));
         for _ in 0..200 {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
         }
         GO.store(true, Ordering::SeqCst);
@@ -116,8 +116,8 @@ fn s10_the_signal_stack_is_the_childs_alone() {
     });
 }
 
-/// The waiting thread makes no system call that fails, interrupted or not: errno is in the child's TLS.
-/// musl: see tests/safe/limits.rs.
+/// errno is in the child's TLS, so the waiting thread must make no system call that fails, whether it is interrupted or
+/// not. musl: see tests/safe/limits.rs.
 #[test]
 #[cfg(not(target_env = "musl"))]
 fn s10_errno_is_the_childs() {
@@ -128,7 +128,7 @@ fn s10_errno_is_the_childs() {
     }
     passes("signals::s10_errno_is_the_childs", "setresuid", || {
         let handle = spawn(|| {
-            // SAFETY: errno of this thread.
+            // SAFETY: this is the errno of this thread.
             unsafe { *libc::__errno_location() = 77 };
             BEGUN.store(true, Ordering::SeqCst);
             while !GO.load(Ordering::SeqCst) {
@@ -139,7 +139,7 @@ fn s10_errno_is_the_childs() {
         });
         until("the closure's begin", || BEGUN.load(Ordering::SeqCst));
         for _ in 0..200 {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
         }
         GO.store(true, Ordering::SeqCst);
@@ -147,7 +147,7 @@ fn s10_errno_is_the_childs() {
     });
 }
 
-/// A field of /proc/self/task/TID/status of the thread whose name is given, as a number.
+/// Returns a field of /proc/self/task/TID/status as a number, for the thread with this name.
 fn of_thread(name: &str, field: &str) -> Option<u128> {
     fs::read_dir("/proc/self/task").ok()?.flatten().find_map(|task| {
         let status = fs::read_to_string(task.path().join("status")).ok()?;
@@ -175,15 +175,15 @@ fn s10_the_waiting_thread_blocks_signals_but_libcs() {
     assert_eq!(bit(33), cfg!(target_env = "musl"), "{blocked:x}");
 }
 
-/// A handler that runs nowhere but on the threads that have it unblocked: not on the waiting one,
-/// whose TLS the child has.
+/// The handler runs only on threads that do not block the signal. It must not run on the waiting thread, because the
+/// child has that thread's TLS.
 #[test]
 fn s10_no_handler_runs_on_the_waiting_thread() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     static WRONG: AtomicU32 = AtomicU32::new(0);
     extern "C" fn handler(_: i32) {
         CALLS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: no arguments to get wrong.
+        // SAFETY: the call takes no arguments.
         let tid = unsafe { libc::syscall(libc::SYS_gettid) };
         WRONG.fetch_add(u32::from(tid as i32 == LENDER.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
@@ -192,7 +192,7 @@ fn s10_no_handler_runs_on_the_waiting_thread() {
         return;
     }
     passes("signals::s10_no_handler_runs_on_the_waiting_thread", "timer", || {
-        // SAFETY: a handler that counts, and the program's own pid.
+        // SAFETY: the handler only counts.
         unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
         let (go, wait) = channel::<()>();
         let handle = Builder::new().name("lender".into()).spawn(move || wait.recv()).unwrap();
@@ -204,7 +204,7 @@ fn s10_no_handler_runs_on_the_waiting_thread() {
         let lender = LENDER.load(Ordering::Relaxed);
         assert_ne!(lender, 0);
         for _ in 0..100 {
-            // SAFETY: a thread and a process of ours.
+            // SAFETY: the thread and the process are ours.
             unsafe {
                 libc::syscall(libc::SYS_tgkill, libc::getpid(), lender, libc::SIGUSR1);
                 libc::kill(handle.pid() as i32, libc::SIGUSR1);
@@ -232,10 +232,10 @@ fn s10_set_id_by_another_thread_does_not_wait() {
             let other = thread::spawn(move || {
                 is_inside.recv().unwrap();
                 for _ in 0..200 {
-                    // SAFETY: no pointers.
+                    // SAFETY: the call takes no pointers.
                     assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
                 }
-                // libc's handler has run on the waiting thread's part of the stack, and not on the child's.
+                // libc's handler has run on the waiting thread's part of the stack, and not on the child's part.
                 go.send(()).unwrap();
             });
             let value = way.run(move || {
@@ -261,7 +261,7 @@ fn s10_a_thread_can_be_made_inside_beside_set_id() {
             static OVER: AtomicBool = AtomicBool::new(false);
             let other = thread::spawn(|| {
                 while !OVER.load(Ordering::SeqCst) {
-                    // SAFETY: no pointers.
+                    // SAFETY: the call takes no pointers.
                     assert_eq!(unsafe { libc::setresuid(u32::MAX, u32::MAX, u32::MAX) }, 0);
                 }
             });
@@ -274,7 +274,7 @@ fn s10_a_thread_can_be_made_inside_beside_set_id() {
     }
 }
 
-/// What the child does with the TLS of the waiting thread is its own: no handler runs there meanwhile.
+/// Only the child uses the TLS of the waiting thread: no handler runs there meanwhile.
 #[test]
 fn s10_errno_is_the_childs_beside_set_id() {
     if !shares_memory() {
@@ -285,14 +285,14 @@ fn s10_errno_is_the_childs_beside_set_id() {
             static OVER: AtomicBool = AtomicBool::new(false);
             let other = thread::spawn(|| {
                 while !OVER.load(Ordering::SeqCst) {
-                    // SAFETY: no pointers.
+                    // SAFETY: the call takes no pointers.
                     unsafe { libc::setuid(libc::getuid()) };
                 }
             });
             for _ in rounds().take(20) {
                 let wrong = way.run(|| {
                     (0..5000).find_map(|_| {
-                        // SAFETY: a path. There is no such file, ever.
+                        // SAFETY: the path is a C string. This file never exists.
                         unsafe { libc::access(c"/nonexistent".as_ptr(), libc::F_OK) };
                         let errno = std::io::Error::last_os_error().raw_os_error();
                         (errno != Some(libc::ENOENT)).then_some(errno)
@@ -306,13 +306,13 @@ fn s10_errno_is_the_childs_beside_set_id() {
     }
 }
 
-/// Writes to stdout, past libtest's capture.
+/// Writes to stdout and bypasses libtest's capture.
 fn say(text: &str) {
-    // SAFETY: a buffer and its length.
+    // SAFETY: the length is that of the buffer.
     unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
 }
 
-/// A terminal, in whose session a shell waits for one job.
+/// A terminal. A shell in its session waits for one job.
 struct Terminal {
     file: File,
     shell: i32,
@@ -320,15 +320,17 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// The job is `work`, in a process of its own. The shell says how it stops and ends, and lets it go on.
+    /// Starts a terminal with `work` as the job, in a process of its own. The shell says how the job stops and ends,
+    /// and continues it.
     fn with_job(work: impl FnOnce()) -> Self {
         let mut terminal = 0;
         let null = std::ptr::null_mut::<libc::c_char>;
-        // SAFETY: the child of forkpty has one thread and does what a shell's job does.
+        // SAFETY: the child of forkpty has one thread and only does what a shell's job does.
         let shell =
             unsafe { libc::forkpty(&mut terminal, null(), std::ptr::null_mut(), std::ptr::null_mut()) };
         if shell == 0 {
-            // SAFETY: a job of its own, in the foreground of the new terminal, whose shell is this process.
+            // SAFETY: the job has a group of its own, in the foreground of the new terminal. This process is the
+            // terminal's shell.
             unsafe {
                 let job = libc::fork();
                 if job == 0 {
@@ -349,7 +351,7 @@ impl Terminal {
             }
         }
         assert!(shell > 0, "forkpty");
-        // SAFETY: a new file descriptor.
+        // SAFETY: the file descriptor is new, and nobody else has it.
         Self { file: unsafe { File::from_raw_fd(terminal) }, shell, seen: String::new() }
     }
 
@@ -358,7 +360,7 @@ impl Terminal {
         let deadline = Instant::now() + limit();
         while !self.seen.contains(text) {
             let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one pollfd.
+            // SAFETY: `poll` is one pollfd.
             unsafe { libc::poll(&mut poll, 1, 100) };
             if poll.revents & libc::POLLIN != 0 {
                 let mut buffer = [0; 256];
@@ -366,7 +368,7 @@ impl Terminal {
                 self.seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
             }
             if Instant::now() > deadline {
-                // SAFETY: the shell and its job.
+                // SAFETY: the group is that of the shell and its job.
                 unsafe { libc::kill(-self.shell, libc::SIGKILL) };
                 panic!("{text:?} is not in {:?}", self.seen);
             }
@@ -387,8 +389,8 @@ fn read_line() {
     _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// Ctrl-Z on a terminal while a child lives: the shell sees the stop at once, and fg goes on. There is another thread to
-/// take the signal.
+/// Ctrl-Z on a terminal while a child lives: the shell sees the stop at once, and fg continues the job. Another thread
+/// takes the signal.
 #[test]
 fn s10_a_terminal_can_stop_it() {
     if !shares_memory() {
@@ -412,8 +414,8 @@ fn s10_a_terminal_can_stop_it() {
     }
 }
 
-/// A known limit: in a `call` of a program of one thread the closure stops, and the job does not, as its thread sleeps in
-/// the kernel. What the shell waits for does not come, until somebody else sends SIGCONT.
+/// This is a known limit. In a `call` of a program of one thread, Ctrl-Z stops the closure. The job does not stop,
+/// because its thread sleeps in the kernel. So the shell sees no stop until somebody else sends SIGCONT.
 #[test]
 fn a_terminals_shell_is_not_told_that_a_call_stops() {
     if !shares_memory() {
@@ -441,7 +443,7 @@ fn a_terminals_shell_is_not_told_that_a_call_stops() {
     let stop = 1_u128 << (libc::SIGTSTP - 1);
     until("the job's signal", || u128::from_str_radix(&status(job, "ShdPnd:"), 16) == Ok(stop));
     assert_eq!(status(job, "State:"), "D (disk sleep)");
-    // SAFETY: the job.
+    // SAFETY: the process group is that of the job.
     unsafe { libc::kill(-job, libc::SIGCONT) };
     terminal.types("\n");
     terminal.wait_for("exit 42");

@@ -1,4 +1,4 @@
-//! What goes in and comes out: values, borrows, handles, no allocation.
+//! Tests of the values that go in and come out: values, borrows, handles, and no allocation.
 
 use crate::program::{program, shares_memory};
 use clone_trampoline::{Builder, JoinHandle, SafeFlags, call, spawn, start_thread};
@@ -17,15 +17,15 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: the system's allocator, and a counter without a destructor.
+// SAFETY: this is the system's allocator, with a counter that has no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the promises of this trait.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the promises of this trait.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -84,23 +84,23 @@ fn a_small_stack_is_as_large_as_asked() {
         let mut room = std::mem::MaybeUninit::<[u8; SIZE - 16 * 1024]>::uninit();
         let start = std::hint::black_box(room.as_mut_ptr().cast::<u8>());
         for distance in (0..SIZE - 16 * 1024).step_by(1024) {
-            // SAFETY: inside of the room.
+            // SAFETY: the address is inside the room.
             unsafe { start.add(distance).write_volatile(2) };
         }
         5
     });
     assert_eq!(used.unwrap().join().unwrap(), 5);
-    // None is too small.
+    // No size is too small.
     let handle = Builder::new().stack_size(0).spawn(|| String::from("5"));
     assert_eq!(handle.unwrap().join().unwrap(), "5");
 }
 
-/// Goes down its stack until so many bytes are left above `lowest`, and calls there.
+/// Goes down the stack until this many bytes are left above `lowest`, and makes a call there.
 fn call_near_the_end(lowest: usize, left: usize) -> usize {
     let pad = std::hint::black_box([0_u8; 64]);
     let here = (&raw const pad).expose_provenance();
     if here > lowest + left {
-        // after the call, or the compiler makes a loop of it
+        // This use comes after the call. Otherwise the compiler would make a loop.
         return call_near_the_end(lowest, left) + usize::from(std::hint::black_box(pad)[0]);
     }
     let inside = || {
@@ -110,14 +110,14 @@ fn call_near_the_end(lowest: usize, left: usize) -> usize {
     call(inside).unwrap()
 }
 
-/// What lies behind the guard page may be another thread's.
+/// The memory behind the guard page may belong to another thread.
 #[test]
 fn s10_a_call_at_the_end_of_a_stack_stays_on_it() {
     if !shares_memory() {
         return;
     }
     let mut overflows = 0;
-    // The last one is enough, wherever a signal's frame is as large as the registers of aarch64's SME.
+    // The last size is enough on every machine, even if a signal's frame holds the registers of aarch64's SME.
     for left in (2..40).step_by(2).chain([200]).map(|kib| kib * 1024) {
         let test = "values::s10_a_call_at_the_end_of_a_stack_stays_on_it";
         let end = program(test, &left.to_string(), || {
@@ -143,7 +143,7 @@ fn s10_a_call_at_the_end_of_a_stack_stays_on_it() {
 fn lowest_of_this_stack() -> usize {
     let mut attributes = std::mem::MaybeUninit::uninit();
     let (mut lowest, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: places for what is stored.
+    // SAFETY: the calls get room for their results.
     unsafe {
         assert_eq!(libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()), 0);
         assert_eq!(libc::pthread_attr_getstack(attributes.as_ptr(), &mut lowest, &mut size), 0);
@@ -200,15 +200,15 @@ fn spawn_runs_beside_its_caller() {
     assert!(!handle.is_finished());
     let pid = handle.pid();
     let mut poll = libc::pollfd { fd: handle.pidfd().unwrap().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one pollfd.
+    // SAFETY: `poll` is one pollfd.
     assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0);
     GO.store(true, Ordering::SeqCst);
-    // SAFETY: one pollfd.
+    // SAFETY: `poll` is one pollfd.
     assert_eq!(unsafe { libc::poll(&mut poll, 1, 30_000) }, 1);
     assert_eq!(handle.join().unwrap(), (pid, Some("beside".into())));
 }
 
-/// In a pid namespace of its own, too, the handle has the pid by which its holder knows it.
+/// Even if the child is in its own pid namespace, the handle has the pid in the holder's namespace.
 #[test]
 fn the_pid_is_the_callers() {
     if !shares_memory() {
@@ -277,7 +277,8 @@ fn namespaces_are_new() {
     assert_eq!(std::array::from_fn(|n| inside[n] != outside[n]), [true, true, true, false]);
 }
 
-/// Also where an instrumented program keeps its locals elsewhere (`ci/check` runs it with AddressSanitizer).
+/// This also holds in an instrumented program that keeps its locals elsewhere (`ci/check` runs it with
+/// AddressSanitizer).
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 #[test]
 fn a_spawned_child_is_on_the_stack_of_its_thread() {
@@ -288,7 +289,7 @@ fn a_spawned_child_is_on_the_stack_of_its_thread() {
         let inside = Builder::new().stack_size(size).spawn(|| {
             let stack_pointer: usize;
             let (mut lowest, mut size) = (std::ptr::null_mut(), 0);
-            // SAFETY: reads a register, and asks for what is known of this thread.
+            // SAFETY: this reads a register, and asks libc about this thread.
             unsafe {
                 std::arch::asm!("mov {}, rsp", out(reg) stack_pointer, options(nomem, nostack));
                 let mut attributes = std::mem::zeroed();

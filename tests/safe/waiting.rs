@@ -1,4 +1,4 @@
-//! The handle of a child: what is waited for, and what is signalled, where others are at work as well.
+//! Tests of a child's handle: waiting and signals, while others wait and signal at the same time.
 
 use crate::command::{inside, refused, this_program};
 use crate::common;
@@ -17,7 +17,8 @@ extern "C" fn nothing(_: i32) {}
 
 /// Interrupts the calling thread all the time while `body` runs.
 fn interrupted(body: impl FnOnce()) {
-    // SAFETY: a handler that does nothing, without SA_RESTART; the calling thread outlives the other one.
+    // SAFETY: the handler does nothing (without SA_RESTART, so it interrupts system calls). The calling thread outlives
+    // the other one.
     let thread = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as *const () as libc::sighandler_t;
@@ -28,7 +29,7 @@ fn interrupted(body: impl FnOnce()) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // SAFETY: a thread that is there.
+                // SAFETY: the thread still exists.
                 unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGUSR1) };
                 std::hint::spin_loop();
             }
@@ -38,11 +39,11 @@ fn interrupted(body: impl FnOnce()) {
     });
 }
 
-/// Neither a zombie of a start that has failed, nor the status of a child that was killed before its program.
+/// A failed start leaves no zombie, and a child that was killed before its program leaves no status.
 #[test]
 fn a_handler_that_interrupts_a_start_leaves_nothing() {
     let test = "waiting::a_handler_that_interrupts_a_start_leaves_nothing";
-    // SAFETY: no place for a status.
+    // SAFETY: the call stores no status.
     let none_is_left = || unsafe { libc::waitpid(-1, ptr::null_mut(), libc::__WALL | libc::WNOHANG) } == -1;
     passes(test, "error", || {
         interrupted(|| {
@@ -64,7 +65,7 @@ fn a_handler_that_interrupts_a_start_leaves_nothing() {
     });
 }
 
-/// The program is there, and waits for its stdin.
+/// Returns how to make a program that waits for its stdin.
 fn waits() -> impl Fn(&str) -> Command {
     inside(|| {
         _ = io::stdin().read_to_end(&mut Vec::new());
@@ -89,7 +90,7 @@ fn a_filter_that_refuses_waitid_is_an_error() {
     });
 }
 
-/// kill(2) is there for filters that do not know pidfd_send_signal(2).
+/// If a filter does not know pidfd_send_signal(2), kill(2) is used.
 #[test]
 fn a_filter_that_refuses_pidfd_send_signal_is_none() {
     let new = waits();
@@ -102,7 +103,7 @@ fn a_filter_that_refuses_pidfd_send_signal_is_none() {
     });
 }
 
-/// The kernel tells the tracer first, and the parent when the tracer has waited.
+/// The kernel reports an end to the tracer first, and to the parent only after the tracer has waited.
 #[test]
 fn a_tracer_that_waits_late_is_no_end_of_the_limit() {
     let new = waits();
@@ -112,7 +113,7 @@ fn a_tracer_that_waits_late_is_no_end_of_the_limit() {
         let pid = child.id() as i32;
         let (told, mut tells) = crate::command::pipe();
         let tracer = move || {
-            // SAFETY: no pointers; the tracer waits for the program, and is gone then.
+            // SAFETY: the calls take no pointers. The tracer waits for the program and then ends.
             unsafe {
                 if libc::ptrace(libc::PTRACE_SEIZE as _, pid, 0, 0) != 0 {
                     return 78;
@@ -141,10 +142,10 @@ fn a_tracer_sees_the_child_of_vfork() {
     inside(|| 42);
     let test = "waiting::a_tracer_sees_the_child_of_vfork";
     passes(test, "program", || {
-        // SAFETY: in a process of one thread, which its parent traces.
+        // SAFETY: the child has one thread, and its parent traces it.
         let traced = unsafe { libc::fork() };
         if traced == 0 {
-            // SAFETY: no pointers.
+            // SAFETY: the call takes no pointers.
             unsafe {
                 libc::ptrace(libc::PTRACE_TRACEME as _, 0, 0, 0);
                 libc::raise(libc::SIGSTOP);
@@ -153,7 +154,7 @@ fn a_tracer_sees_the_child_of_vfork() {
             }
         }
         let mut seen = Vec::new();
-        // SAFETY: places for statuses; the process is a child that stops.
+        // SAFETY: `status` has room for each status, and the process is a child that stops.
         unsafe {
             let mut status = 0;
             assert_eq!(libc::waitpid(traced, &mut status, 0), traced);
@@ -163,7 +164,7 @@ fn a_tracer_sees_the_child_of_vfork() {
             loop {
                 let pid = libc::waitpid(-1, &mut status, libc::__WALL);
                 if pid != traced {
-                    // the new one stops at its birth, and is let go
+                    // The new child stops at its birth, and is detached.
                     if libc::WIFSTOPPED(status) {
                         libc::ptrace(libc::PTRACE_DETACH as _, pid, 0, 0);
                     }
@@ -187,7 +188,7 @@ fn a_tracer_sees_the_child_of_vfork() {
     });
 }
 
-/// That of a program whose stdout is closed is none, and no other descriptor takes its number.
+/// If a program's stdout is closed, it is no descriptor to give, and no other descriptor takes its number.
 #[test]
 fn a_closed_stdout_is_no_descriptor() {
     let test = "waiting::a_closed_stdout_is_no_descriptor";
@@ -197,12 +198,13 @@ fn a_closed_stdout_is_no_descriptor() {
         let mut command = Command::new("/nowhere");
         command.stdin(io::stdout()).stderr(Stdio::piped()).stdout(Stdio::null());
         refused(&mut command, Stage::Stdio, libc::EBADF);
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         assert_eq!(unsafe { libc::fcntl(1, libc::F_GETFD) }, -1);
     });
 }
 
-/// Another thread of the program may use it, whoever executes: a child of `call` has its memory and its descriptors.
+/// Another thread of the program may use the descriptor, because a child of `call` has the program's memory and
+/// descriptors.
 #[test]
 fn exec_inside_a_call_takes_no_descriptor_of_the_program() {
     if !crate::program::shares_memory() {
@@ -222,18 +224,18 @@ fn exec_inside_a_call_takes_no_descriptor_of_the_program() {
     });
 }
 
-/// The flag that keeps others from tracing the program is its own business.
+/// The program itself decides about the flag that keeps others from tracing it.
 #[test]
 fn a_start_leaves_the_dumpable_flag_to_the_program() {
     let test = "waiting::a_start_leaves_the_dumpable_flag_to_the_program";
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     let get = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
-    // SAFETY: no pointers.
+    // SAFETY: the call takes no pointers.
     let set = |flag: i32| common::ok(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, flag) });
     passes(test, "closure", || {
         set(1);
         let mut command = Command::new("/nowhere");
-        // SAFETY: it takes no lock. The memory is the program's, so this stands for another thread.
+        // SAFETY: the closure takes no lock. It changes the program's memory, so it stands for another thread.
         unsafe {
             command.pre_exec(|| {
                 libc::prctl(libc::PR_SET_DUMPABLE, 0);
@@ -245,10 +247,10 @@ fn a_start_leaves_the_dumpable_flag_to_the_program() {
         if !common::privileged() {
             return;
         }
-        // a change there and back is one as well
+        // A change of ids counts even if it is undone.
         set(1);
         let mut command = Command::new("/nowhere");
-        // SAFETY: system calls.
+        // SAFETY: the closure only makes system calls.
         unsafe {
             command.parent_death_signal(libc::SIGKILL).pre_exec(|| {
                 libc::syscall(SETRESUID, -1, 65_533, -1);
@@ -278,7 +280,7 @@ fn a_program_that_gives_up_its_ids_beside_starts_stays_undumpable() {
                 }
             });
             for round in rounds().take(60).flat_map(|round| [round; 10]) {
-                // SAFETY: no pointers.
+                // SAFETY: the call takes no pointers.
                 unsafe {
                     common::ok(libc::seteuid(65_534));
                     std::thread::sleep(Duration::from_micros(50));

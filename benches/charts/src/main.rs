@@ -1,4 +1,4 @@
-//! This program draws the benchmarks' charts: beside each CSV an SVG, readable on light and dark backgrounds.
+//! Draws the benchmarks' charts. Beside each CSV it writes an SVG that is readable on light and dark backgrounds.
 //!
 //! `cargo run --manifest-path benches/charts/Cargo.toml` draws those of docs/bench or of the folder it is given.
 
@@ -15,7 +15,8 @@ use std::{env, fs, process};
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A chart has a file name without its ending, what is started, against what, and the horizontal axis's text.
+/// The charts. Each has a file name without its ending, the thing that is started, the thing that it is compared with,
+/// and the text of the horizontal axis.
 const CHARTS: [[&str; 4]; 4] = [
     ["ways", "task", "the bare trampoline", "times as long (logarithmic)"],
     ["memory", "small program", "the caller's memory", "MB that the caller has touched"],
@@ -23,7 +24,7 @@ const CHARTS: [[&str; 4]; 4] = [
     ["threads", "small program", "the threads that do so at once", "threads at once"],
 ];
 
-/// This gives what is black a colour for the background, or one for both where media queries are not known.
+/// Gives black parts a colour that suits the background. If media queries are not known, one colour has to suit both.
 const STYLE: &str = r##"<style>
 svg { color: #7b838c }
 @media (prefers-color-scheme: light) { svg { color: #59636e } }

@@ -1,8 +1,9 @@
-//! What starting the same sandbox and waiting for its end costs, by this crate and by what else starts one, at 10 MB and 1 GB of
-//! memory: user, mount, pid, network, UTS, IPC and cgroup namespaces, a read-only root, an empty /tmp, an own /proc.
+//! Measures what it costs to start the same sandbox and wait for its end, by this crate and by its alternatives, at 10
+//! MB and 1 GB of memory. The sandbox has user, mount, pid, network, UTS, IPC and cgroup namespaces, a read-only root,
+//! an empty /tmp and its own /proc.
 //!
-//! `cargo run --release --manifest-path benches/sandbox/Cargo.toml`, with bwrap(1) and unshare(1) installed. What cannot be started
-//! here is left out, with the reason.
+//! Run it by `cargo run --release --manifest-path benches/sandbox/Cargo.toml`, with bwrap(1) and unshare(1) installed.
+//! A sandbox that cannot be started here is left out, and the reason is printed.
 
 #[path = "../../measure/mod.rs"]
 #[allow(dead_code, reason = "system calls are not counted here")]
@@ -20,7 +21,7 @@ const PROGRAM: &str = "/bin/true";
 const ROUNDS: usize = 40;
 
 fn ids() -> (u32, u32) {
-    // SAFETY: no arguments to get wrong.
+    // SAFETY: the calls take no arguments.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
@@ -46,7 +47,7 @@ fn bwrap() -> io::Result<bool> {
     Ok(command.arg(PROGRAM).status()?.success())
 }
 
-/// It makes no read-only root and no /tmp.
+/// This makes no read-only root and no /tmp.
 fn unshare() -> io::Result<bool> {
     let mut command = process::Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
@@ -65,7 +66,8 @@ fn hakoniwa() -> io::Result<bool> {
     Ok(container.command(PROGRAM).status().map_err(io::Error::other)?.success())
 }
 
-/// What one writes oneself. The program is not in the pid namespace: only its children would be. And its /proc is the caller's.
+/// Does what one would write by hand. The program is not in a new pid namespace, because unshare(2) would put only its
+/// children there. Its /proc is the caller's.
 fn std_and_unshare() -> io::Result<bool> {
     let (uid, gid) = ids();
     let mut command = process::Command::new(PROGRAM);
@@ -73,24 +75,24 @@ fn std_and_unshare() -> io::Result<bool> {
         let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS;
         let done = |result| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
         let mount = |source: *const libc::c_char, target: &CStr, kind: *const libc::c_char, flags: c_ulong| {
-            // SAFETY: strings.
+            // SAFETY: the arguments are C strings or null.
             done(unsafe { libc::mount(source, target.as_ptr(), kind, flags, ptr::null()) })
         };
-        // SAFETY: no pointers.
+        // SAFETY: the call takes no pointers.
         done(unsafe { libc::unshare(flags | libc::CLONE_NEWIPC | libc::CLONE_NEWCGROUP) })?;
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
         fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
         mount(ptr::null(), c"/", ptr::null(), libc::MS_REC | libc::MS_PRIVATE)?;
         let attributes = [1_u64, 0, 0, 0];
-        // SAFETY: a path and a `struct mount_attr`.
+        // SAFETY: the arguments are a path and a `struct mount_attr` of 32 bytes.
         let read_only = unsafe {
             libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, c"/".as_ptr(), 0x8000, attributes.as_ptr(), 32)
         };
         done(read_only as i32)?;
         mount(c"tmpfs".as_ptr(), c"/tmp", c"tmpfs".as_ptr(), libc::MS_NOSUID | libc::MS_NODEV)
     };
-    // SAFETY: what a fork of a program with one thread may call.
+    // SAFETY: this program has one thread when it forks, so the closure may take locks.
     unsafe { command.pre_exec(prepare) };
     Ok(command.status()?.success())
 }

@@ -1,9 +1,9 @@
-//! The two things about an architecture that Rust has no words for. A further one adds its lines to both.
+//! The two pieces of assembly that each architecture needs. A new architecture adds its lines to both.
 
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
 
-// Where the kernel enters: the stack is aligned, there is no return address, and nothing to return to.
+// The kernel enters here. The stack is aligned. There is no return address, because there is nothing to return to.
 global_asm!(
     ".globl _start",
     "_start:",
@@ -26,7 +26,7 @@ global_asm!(
     mov     x29, #0
     bl      {main}
     brk     #1",
-    // gp is what the linker shortens addresses with
+    // The linker uses gp to shorten addresses.
     #[cfg(target_arch = "riscv64")]
     "
     .cfi_undefined ra
@@ -41,10 +41,10 @@ global_asm!(
     main = sym crate::main,
 );
 
-/// The thread pointer of the calling thread, which has one.
+/// Returns the thread pointer of the calling thread. The thread must have one.
 pub(crate) fn thread_pointer() -> *mut c_void {
     let pointer;
-    // SAFETY: it reads a register, or (x86) the first word of the thread's block, which is its address.
+    // SAFETY: this reads a register, or (x86) the first word of the thread's block, which holds the block's address.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!("mov {}, fs:0", out(reg) pointer, options(nostack, preserves_flags, readonly));

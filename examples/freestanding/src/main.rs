@@ -1,8 +1,8 @@
-//! A program without libc and without std that starts 10,000 threads, on the raw tier alone.
+//! A program without libc and without std that starts 10,000 threads. It uses only the raw tier.
 //!
-//! `thread.rs` is the thread runtime: stacks, thread-local storage, join, detach. This file is its user:
-//! half of the threads are joined, half are detached; each adds its number to a sum. At the end the sum
-//! must be right, and the process must have as many mappings as it began with.
+//! `thread.rs` is the thread runtime: stacks, thread-local storage, join, detach. This file uses it. Half of the
+//! threads are joined, half are detached, and each adds its number to a sum. At the end the sum must be right, and the
+//! process must have as many mappings as at the beginning.
 
 #![no_std]
 #![no_main]
@@ -20,7 +20,7 @@ use syscalls::{Errno, Sysno, syscall};
 const WAVES: u32 = 100;
 const WAVE: u32 = 100;
 
-/// What the detached threads have added up.
+/// The sum of the detached threads.
 static SUM: AtomicU32 = AtomicU32::new(0);
 
 /// The program, called by `_start` in `arch.rs`.
@@ -64,19 +64,19 @@ fn add(number: u32) -> u32 {
     0
 }
 
-/// The number, after a while in a thread-local variable, in which no other thread may write.
+/// Keeps the number in a thread-local variable for a while, and returns it. No other thread may write to that variable.
 fn kept_by_thread(number: u32) -> u32 {
     thread::local().set(number);
-    // SAFETY: no arguments.
+    // SAFETY: the call takes no arguments.
     let _ = unsafe { syscall!(Sysno::sched_yield) };
     thread::local().get()
 }
 
-/// How many lines /proc/self/maps has. A stack that grows adds none.
+/// Counts the lines of /proc/self/maps. A stack that grows adds no line.
 fn mappings() -> usize {
     const AT_FDCWD: isize = -100;
     let (mut buffer, mut lines) = ([0; 512], 0);
-    // SAFETY: a path that ends in NUL; a buffer, and its length; a descriptor of our own.
+    // SAFETY: the path ends in NUL, the length is the buffer's, and the descriptor is our own.
     unsafe {
         let file = or_die("maps", syscall!(Sysno::openat, AT_FDCWD, c"/proc/self/maps".as_ptr(), 0));
         loop {
@@ -92,7 +92,7 @@ fn mappings() -> usize {
 
 fn sleep_10_ms() {
     let time: [core::ffi::c_long; 2] = [0, 10_000_000];
-    // SAFETY: a struct timespec of longs, which this call takes where it exists.
+    // SAFETY: on all architectures that have this call, it takes a struct timespec of two longs.
     let _ = unsafe { syscall!(Sysno::nanosleep, time.as_ptr(), 0) };
 }
 
@@ -105,7 +105,7 @@ fn or_die<T>(step: &str, result: Result<T, Errno>) -> T {
 
 fn exit(status: i32) -> ! {
     loop {
-        // SAFETY: it ends the process.
+        // SAFETY: the call only ends the process.
         let _ = unsafe { syscall!(Sysno::exit_group, status) };
     }
 }
@@ -114,7 +114,7 @@ struct Output;
 
 impl Write for Output {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // SAFETY: a text and its length.
+        // SAFETY: the length is that of the text.
         match unsafe { syscall!(Sysno::write, 1, text.as_ptr(), text.len()) } {
             Ok(written) if written == text.len() => Ok(()),
             _ => Err(fmt::Error),

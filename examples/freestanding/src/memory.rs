@@ -1,10 +1,11 @@
-//! What the compiler calls for copies and comparisons, and libc has elsewhere. Byte by byte: this is an example.
+//! The functions that the compiler calls for copies and comparisons. Elsewhere libc has them. They work byte by byte,
+//! because this is an example.
 //!
-//! `#![no_builtins]` in main.rs keeps the compiler from making calls of these very functions of the loops.
+//! `#![no_builtins]` in main.rs keeps the compiler from turning the loops into calls of these same functions.
 
 use core::ffi::{c_int, c_void};
 
-// SAFETY, of all four: the names are C's, and so are the promises of whoever calls.
+// SAFETY of all four: these are C's functions of the same names, and the callers keep C's promises.
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, length: usize) -> *mut c_void {

@@ -1,5 +1,5 @@
-//! A new thread's thread pointer, in the form in which clone takes it: the pointer itself, or, on i386, where
-//! it is the base of a segment, a description of that segment.
+//! A new thread's thread pointer, in the form that clone takes. This is the pointer itself, except on i386. There the
+//! thread pointer is the base of a segment, and clone takes a description of that segment.
 
 #[cfg(not(target_arch = "x86"))]
 pub(crate) use pointer::{Tls, init};
@@ -42,15 +42,15 @@ mod segment {
     }
 
     impl Tls {
-        /// In the entry that gs selects: the child has its parent's gs.
+        /// Uses the entry that gs selects, because the child has its parent's gs.
         pub(crate) fn new(pointer: *mut c_void) -> Self {
             let gs: u32;
-            // SAFETY: it reads a register.
+            // SAFETY: this only reads a register.
             unsafe { asm!("mov {:e}, gs", out(reg) gs, options(nostack, preserves_flags, nomem)) };
             Self::in_entry(gs >> 3, pointer)
         }
 
-        /// All 4 GiB from `base` on.
+        /// Describes a segment of 4 GiB from `base` on.
         fn in_entry(entry: u32, base: *mut c_void) -> Self {
             const SEG_32BIT: u32 = 1;
             const LIMIT_IN_PAGES: u32 = 1 << 4;
@@ -63,10 +63,10 @@ mod segment {
         }
     }
 
-    /// Finds an entry for all threads: its number is 6 on a 32-bit kernel, 12 on a 64-bit one.
+    /// Finds an entry for all threads. Its number is 6 on a 32-bit kernel and 12 on a 64-bit one.
     pub(crate) fn init() {
         let mut first = Tls::in_entry(u32::MAX, ptr::null_mut());
-        // SAFETY: the kernel chooses a free entry and writes its number; nothing was in gs before.
+        // SAFETY: the kernel chooses a free entry and writes its number. gs was not used before.
         unsafe {
             crate::or_die("set_thread_area", syscall!(Sysno::set_thread_area, first.argument()));
             asm!("mov gs, {:e}", in(reg) first.entry << 3 | 3, options(nostack, preserves_flags));
