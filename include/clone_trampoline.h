@@ -18,7 +18,8 @@
  *
  * This is a separate type with the same layout, for programs without the kernel's headers. Every field is 64 bits wide
  * on every architecture, and addresses are zero-extended. Older kernels take the whole struct if the fields that they
- * do not know are 0, and answer `E2BIG` otherwise.
+ * do not know are 0, and answer `E2BIG` otherwise. If a later kernel adds fields, they will be in a struct of another
+ * name, and this one stays as it is.
  */
 struct CLONE_TRAMPOLINE_ALIGNED(8) clone_trampoline_args {
         /**

@@ -82,6 +82,26 @@ impl SafeFlags {
         Self(CloneFlags::empty())
     }
 
+    /// Returns whether there are no flags in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the flags of both sets. `|` does the same, but not in a constant.
+    ///
+    /// ```
+    /// use clone_trampoline::SafeFlags;
+    ///
+    /// const APART: SafeFlags = SafeFlags::NEWUSER.union(SafeFlags::NEWNET);
+    /// assert!(APART.contains(SafeFlags::NEWNET));
+    /// assert!((APART - APART).is_empty());
+    /// ```
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0.union(other.0))
+    }
+
     /// Returns whether all flags of `other` are in the set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

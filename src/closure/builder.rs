@@ -22,6 +22,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// returned. A request by name is never dropped: if the child cannot have it, that is an [`Error`]. By default a child
 /// of `fork` shares nothing.
 ///
+/// The methods take the builder by value, as those of [`std::thread::Builder`] do. Those of [`Command`](crate::Command)
+/// take it by reference, as those of std's `Command` do.
+///
 /// ```
 /// use clone_trampoline::{Builder, SafeFlags};
 ///

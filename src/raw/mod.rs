@@ -226,7 +226,8 @@ unsafe extern "C" {
 ///
 /// This is a separate type with the same layout, for programs without the kernel's headers. Every field is 64 bits wide
 /// on every architecture, and addresses are zero-extended. Older kernels take the whole struct if the fields that they
-/// do not know are 0, and answer `E2BIG` otherwise.
+/// do not know are 0, and answer `E2BIG` otherwise. If a later kernel adds fields, they will be in a struct of another
+/// name, and this one stays as it is.
 ///
 /// ```
 /// use clone_trampoline::{CloneFlags, raw::CloneArgs};

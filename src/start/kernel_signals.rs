@@ -7,8 +7,8 @@ use super::arch::NSIG;
 use std::io;
 use std::ptr;
 
-/// The kernel's `struct sigaction`, which has six words or fewer on any architecture. For a larger array the compiler
-/// would call memset(3), which not every caller may do (see command/child.rs).
+/// The kernel's `struct sigaction`, which has six words or fewer on any architecture. The
+/// compiler clears so few words without a call of memset(3), which `Command`'s child should not need.
 pub(crate) type KernelAction = [usize; 6];
 
 /// Calls rt_sigprocmask(2) with `SIG_SETMASK`. libc's function never blocks libc's own signals.
