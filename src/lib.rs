@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | run a program, with what std's `Command` lacks | [`Command`] |
 //! | run a program in a sandbox, or a service | [`Command`]: [`flags`](Command::flags), [`mount`](Command::mount), [`cgroup`](Command::cgroup) |
-//! | run a closure in other namespaces, another cgroup or working directory, and have its value | [`Builder::call`] |
+//! | run a closure in other namespaces, another cgroup or working directory, and get its value | [`Builder::call`] |
 //! | the same, while the caller goes on | [`Builder::spawn`] |
 //! | fork a process, or be the init of a pid namespace | [`fork`], [`Builder::fork`] |
 //! | build a runtime, a libc or a thread library, without std and without libc | [`raw`] |
@@ -74,7 +74,7 @@
 //!           child     ╚═══ its steps ═══ execve(2) ─── the program ─── exit
 //! ```
 //!
-//! | | memory | stack | thread-local storage | file descriptors | signal handlers, working directory |
+//! | | memory | stack | thread-local storage | file descriptors | root, working directory, umask |
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`call`] | the caller's | the caller's, below its frames | the caller's | shared | shared, unless asked otherwise |
 //! | [`spawn`] | the caller's | that of a thread which waits | that of the same thread | shared | shared, unless asked otherwise |
