@@ -2,6 +2,7 @@
 //! caller.
 
 use crate::common::*;
+use crate::start::*;
 use std::ffi::{c_int, c_void};
 use std::process::Command;
 use std::ptr;

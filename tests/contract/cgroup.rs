@@ -2,6 +2,7 @@
 
 use crate::common::cgroup::{Cgroup, Controller, root};
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::CloneFlags;
 use std::fs::File;
 use std::os::fd::AsRawFd;

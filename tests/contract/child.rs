@@ -2,6 +2,7 @@
 //! C9 (its thread pointer).
 
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::CloneFlags;
 use std::ffi::{c_int, c_void};
 use std::os::unix::process::ExitStatusExt;

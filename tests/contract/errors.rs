@@ -2,6 +2,7 @@
 //! rejects, and why).
 
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::CloneArgs;
 use std::ffi::c_int;

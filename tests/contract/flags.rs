@@ -2,6 +2,7 @@
 //! that know it.
 
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::CloneFlags;
 use std::ffi::{c_int, c_void};
 use std::ptr;

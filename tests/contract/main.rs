@@ -13,5 +13,6 @@ mod flags;
 #[cfg(not(miri))]
 mod object;
 mod parent;
+mod start;
 mod syscall;
 mod unmap_exit;

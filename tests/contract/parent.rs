@@ -1,6 +1,7 @@
 //! What the caller sees: C1 (the result, and nothing else changed), C3, C6, C7.
 
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::CloneFlags;
 use clone_trampoline::raw::{CloneArgs, clone3_trampoline};
 use std::ffi::{c_int, c_void};

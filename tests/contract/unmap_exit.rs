@@ -1,6 +1,7 @@
 //! C11: unmap_exit unmaps its own stack, that and nothing else, and exits.
 
 use crate::common::*;
+use crate::start::*;
 use clone_trampoline::raw::unmap_exit_trampoline;
 use std::ffi::{c_int, c_void};
 use std::os::unix::process::ExitStatusExt;
