@@ -175,7 +175,7 @@ impl fmt::Display for Stage {
 /// let ours: Error = error.downcast().unwrap();
 /// assert_eq!(ours.raw_os_error(), libc::EINVAL);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Error {
     stage: Stage,
     argument: Option<Box<OsStr>>,

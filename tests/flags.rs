@@ -61,6 +61,7 @@ fn start(call: Syscall, flags: CloneFlags, exit_signal: c_int, stack: &Stack) ->
             Syscall::Clone3 => {
                 clone3_trampoline(&args, size_of::<CloneArgs>(), Some(ends_at_once), ptr::null_mut())
             }
+            other => unreachable!("{other:?} is no call that this test knows"),
         }
     };
     if tid > 0 {

@@ -39,7 +39,7 @@ impl Builder<'_> {
     /// let words = vec!["owned", "memory"];
     /// match Builder::new().spawn(move || words.concat()) {
     ///     Ok(handle) => {
-    ///         assert_ne!(handle.pid(), std::process::id());
+    ///         assert_ne!(handle.id(), std::process::id());
     ///         assert_eq!(handle.join().unwrap(), "ownedmemory");
     ///     }
     ///     Err(error) => println!("{error}"),
@@ -103,6 +103,10 @@ impl Builder<'_> {
         // This is musl's limit. std panics if libc refuses a size.
         if self.stack_size > usize::MAX / 4 - 2 * ROOM {
             return Err(Error::new(Stage::Thread, libc::EINVAL, "there can be no stack of this size"));
+        }
+        // std panics at such a name.
+        if self.name.as_ref().is_some_and(|name| name.contains('\0')) {
+            return Err(Error::new(Stage::Thread, libc::EINVAL, "the name of a thread has a NUL byte"));
         }
         // The thread keeps one ROOM. The other is for std's frames and the program's thread-locals.
         let builder = thread::Builder::new().stack_size(self.stack_size.max(ROOM) + 2 * ROOM);
@@ -210,7 +214,7 @@ struct Child {
 ///
 /// ```
 /// if let Ok(handle) = clone_trampoline::spawn(|| (std::process::id(), 5)) {
-///     let pid = handle.pid();
+///     let pid = handle.id();
 ///     assert!(handle.pidfd().is_some());
 ///     while !handle.is_finished() {
 ///         std::thread::yield_now();
@@ -248,7 +252,7 @@ macro_rules! handle {
             /// Returns the child's pid. The child is waited for as soon as it has ended. From then on the pid may name
             /// another process, but [`pidfd`](Self::pidfd) does not.
             #[must_use]
-            pub fn pid(&self) -> u32 {
+            pub fn id(&self) -> u32 {
                 self.child.pid
             }
 

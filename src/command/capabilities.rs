@@ -21,7 +21,7 @@ macro_rules! capabilities {
         ///     Err(error) => println!("{error}"), // without privileges `setgroups`, `setresuid` or `capabilities`
         /// }
         /// ```
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
         pub enum Capability {

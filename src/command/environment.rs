@@ -77,6 +77,7 @@ impl CommandEnv {
 /// The changes to the environment of a [`Command`](crate::Command), from [`get_envs`](crate::Command::get_envs). Each
 /// item is a variable and its new value, or None if the variable is removed.
 #[derive(Clone, Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct CommandEnvs<'a>(btree_map::Iter<'a, OsString, Option<OsString>>);
 
 impl<'a> Iterator for CommandEnvs<'a> {

@@ -17,7 +17,7 @@ use std::ffi::{c_int, c_long};
 /// assert!(command.status()?.success());
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Resource {
     /// `RLIMIT_AS`: bytes of address space.

@@ -551,6 +551,7 @@ impl fmt::Debug for Command {
 
 /// The arguments of a [`Command`], from [`get_args`](Command::get_args).
 #[derive(Clone, Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct CommandArgs<'a>(slice::Iter<'a, OsString>);
 
 impl<'a> Iterator for CommandArgs<'a> {

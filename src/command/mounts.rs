@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 ///     Err(error) => println!("no namespaces here: {error}"),
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "it does nothing until it is given to `Command::mount`"]
 pub struct Mount {
     kind: Kind,
     target: PathBuf,
@@ -29,7 +30,7 @@ pub struct Mount {
     read_only: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Bind(PathBuf),
     FileSystem(OsString),
@@ -61,7 +62,6 @@ impl Mount {
     }
 
     /// Sets the file system's own options, such as `size=16m,mode=700`.
-    #[must_use]
     pub fn options<O: AsRef<OsStr>>(mut self, options: O) -> Self {
         self.options = options.as_ref().to_owned();
         self
@@ -81,7 +81,6 @@ impl Mount {
     ///     Err(error) => println!("no namespaces here: {error}"),
     /// }
     /// ```
-    #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self

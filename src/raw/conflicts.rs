@@ -11,6 +11,7 @@ use core::fmt;
 
 /// The system calls that start a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Syscall {
     /// clone(2).
     Clone,
@@ -27,7 +28,7 @@ pub enum Syscall {
 /// assert_eq!(conflict.to_string(), "SIGHAND needs VM: a handler is an address in the memory");
 /// assert!(Conflict::find(CloneFlags::FILES, libc::SIGCHLD, Syscall::Clone).is_none());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conflict {
     /// The rule is for calls with all of these flags.
     flags: CloneFlags,

@@ -242,7 +242,7 @@ unsafe extern "C" {
 /// assert_eq!(size_of_val(&args), 88);
 /// ```
 #[repr(C, align(8))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CloneArgs {
     /// [`CloneFlags`](crate::CloneFlags), without an exit signal.
     pub flags: u64,

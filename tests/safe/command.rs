@@ -3,7 +3,10 @@
 
 use crate::common::{self, skip};
 use crate::program::{passes, program, rounds};
-use clone_trampoline::{Child, Command, Error, Resource, Stage, Stdio};
+use clone_trampoline::{
+    Builder, Child, Command, CommandArgs, CommandEnvs, Error, JoinHandle, Mount, Resource, ScopedJoinHandle,
+    Stage, Stdio,
+};
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -1219,7 +1222,13 @@ fn the_handle_is_that_of_fork() {
 fn it_is_send_and_sync() {
     fn is<T: Send + Sync>() {}
     is::<Command>();
+    is::<CommandArgs<'_>>();
+    is::<CommandEnvs<'_>>();
     is::<Child>();
     is::<Stdio>();
+    is::<Mount>();
     is::<Error>();
+    is::<Builder<'_>>();
+    is::<JoinHandle<u8>>();
+    is::<ScopedJoinHandle<'_, u8>>();
 }

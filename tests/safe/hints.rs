@@ -21,6 +21,16 @@ fn a_stack_that_cannot_be_had() {
 }
 
 #[test]
+fn a_name_with_a_nul_byte() {
+    let builder = Builder::new().name("a\0b".into());
+    let scoped = std::thread::scope(|scope| builder.spawn_scoped(scope, || ()).map(|_| ()).unwrap_err());
+    for error in [builder.spawn(|| ()).unwrap_err(), scoped] {
+        assert_eq!((error.stage(), error.raw_os_error()), (Stage::Thread, libc::EINVAL));
+        assert_eq!(error.hint(), Some("the name of a thread has a NUL byte"));
+    }
+}
+
+#[test]
 fn a_limit_of_tasks() {
     if !shares_memory() {
         return;

@@ -239,5 +239,5 @@ pub(crate) fn spawn_for_ever() -> u32 {
         }
     })
     .expect("spawn")
-    .pid()
+    .id()
 }

@@ -207,7 +207,7 @@ fn s10_no_handler_runs_on_the_waiting_thread() {
             // SAFETY: the thread and the process are ours.
             unsafe {
                 libc::syscall(libc::SYS_tgkill, libc::getpid(), lender, libc::SIGUSR1);
-                libc::kill(handle.pid() as i32, libc::SIGUSR1);
+                libc::kill(handle.id() as i32, libc::SIGUSR1);
             }
             thread::sleep(Duration::from_micros(200));
         }

@@ -198,7 +198,7 @@ fn spawn_runs_beside_its_caller() {
         })
         .unwrap();
     assert!(!handle.is_finished());
-    let pid = handle.pid();
+    let pid = handle.id();
     let mut poll = libc::pollfd { fd: handle.pidfd().unwrap().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: `poll` is one pollfd.
     assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0);
@@ -222,8 +222,8 @@ fn the_pid_is_the_callers() {
         std::process::id()
     });
     let Some(handle) = crate::program::if_allowed(handle) else { return };
-    assert!(crate::program::runs(handle.pid() as i32));
-    assert_ne!(handle.pid(), 1);
+    assert!(crate::program::runs(handle.id() as i32));
+    assert_ne!(handle.id(), 1);
     drop(go);
     assert_eq!(handle.join().unwrap(), 1);
 }
