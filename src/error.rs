@@ -155,7 +155,8 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The error of a task that could not be started. The closure or program has not run.
+/// The error of a task that could not be started. The closure or program has not run. There is one exception: with
+/// stage [`Pidfd`](Stage::Pidfd), a closure of [`fork`](crate::fork) may have begun, and its child has been killed.
 ///
 /// The error says which stage failed, with which argument and which errno. If the errno alone does not say why, there
 /// is also a hint. An [`io::Error`] made from this error has the same kind and the same text, and carries it as the

@@ -79,7 +79,7 @@
 //! | [`call`] | the caller's | the caller's, below its frames | the caller's | shared | shared, unless asked otherwise |
 //! | [`spawn`] | the caller's | that of a thread which waits | that of the same thread | shared | shared, unless asked otherwise |
 //! | [`fork`] | a copy | a copy | a copy | a copy, unless asked otherwise | a copy, unless asked otherwise |
-//! | [`Command`], before execve(2) | the caller's | the caller's, below its frames | none is used | a copy | its own |
+//! | [`Command`], before execve(2) | the caller's | the caller's, below its frames | used by closures only, while the caller sleeps | a copy | its own |
 //! | [`raw`] | as the flags say | as the caller says | as the caller says | as the flags say | as the flags say |
 //!
 //! Two things make shared memory sound. The child has the thread-local storage of a thread that waits meanwhile. And a child

@@ -102,8 +102,8 @@ impl<'fd> Builder<'fd> {
         self.share(SafeFlags::FS, share)
     }
 
-    /// Sets whether `call` and `spawn` share the table of signal handlers. They do so unless `CLEAR_SIGHAND` is asked
-    /// for.
+    /// Sets whether `call` and `spawn` share the table of signal handlers. They do so unless `CLEAR_SIGHAND` or
+    /// [`allow_pid_namespace`](Self::allow_pid_namespace) is asked for.
     ///
     /// If the child has its own table, a handler that a library installs inside is missing outside, but the library
     /// remembers it (signal-hook and tokio do). A signal to the process group kills the child, and so the program, if
@@ -141,7 +141,7 @@ impl<'fd> Builder<'fd> {
     }
 
     /// Adds a line to the uid_map of the namespace of `NEWUSER`: the `count` uids from `inside` on stand for the
-    /// caller's uids from `outside` on. Without a line all uids are 65534 inside.
+    /// uids from `outside` on in the caller's namespace. Without a line all uids are 65534 inside.
     ///
     /// The child itself writes a map that has only the caller's effective uid. A thread of the parent writes other maps
     /// while the child waits. They need `CAP_SETUID` in the caller's namespace, or newuidmap(1) with a line for the

@@ -77,8 +77,8 @@ impl Rseq {
     }
 
     fn rseq(self, flags: c_int) -> io::Result<()> {
-        // SAFETY: the area, the size and the signature are those that libc has registered for the thread that lends its
-        // TLS to the calling task.
+        // SAFETY: the area, the size and the signature are those that libc has registered for a thread. The calling
+        // task is that thread, or the child that has its TLS.
         match unsafe { libc::syscall(SYS_RSEQ, self.area.cast::<c_void>(), self.size, flags, RSEQ_SIG) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

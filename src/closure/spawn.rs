@@ -181,7 +181,7 @@ impl News {
     }
 }
 
-/// Returns the stack of the calling thread, which is not the main one.
+/// Returns the stack of the calling thread, which is not the main thread.
 fn stack_of_this_thread() -> Result<Stack, Error> {
     let mut attributes = MaybeUninit::uninit();
     let (mut lowest, mut size) = (ptr::null_mut(), 0);

@@ -51,7 +51,8 @@ pub(crate) struct Task<F, R> {
     /// namespace ends, the kernel sets SIGCHLD to ignored in its table of handlers, and the parent shares that table.
     sigchld: Option<libc::sigaction>,
     result: Option<thread::Result<R>>,
-    /// The result is stored, and the child's first thread is its last one. Nothing but its own return can end it now.
+    /// The result is stored, and the child's first thread is its last one. No other thread can end the child now, by
+    /// exit or execve. Only its own return can, or a signal that kills it.
     returned: bool,
     /// Whether the child's first thread has changed its credentials.
     undumpable: bool,
@@ -293,7 +294,8 @@ impl<F: FnOnce(Option<OwnedFd>) -> R, R> Task<F, R> {
             return Err(pid_namespace());
         }
         // If the parent has ended or executed another program before the prctl, this child now has another parent, or
-        // that program. Neither has a thread with that tid.
+        // that program. Neither has a thread with that tid, with one exception: if the main thread has started this
+        // child and another thread has executed the program, the program has the main thread's tid (docs/LIMITS.md).
         // SAFETY: signal 0 only asks whether the thread exists.
         let gone = unsafe { libc::syscall(libc::SYS_tgkill, ppid, self.parent, 0) } == -1
             && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);

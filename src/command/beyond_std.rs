@@ -102,10 +102,10 @@ impl Command {
     /// Adds a line to the uid_map of a new user namespace (`NEWUSER`), user_namespaces(7). It maps `count` uids, those
     /// from `inside` on in the namespace, to the uids from `outside` on in the caller's.
     ///
-    /// If each map has a single line, for the caller's own effective id, the child writes the maps. Otherwise the
-    /// caller writes all lines. For that it needs `CAP_SETUID` in its namespace, or newuidmap(1) and a line in
-    /// `/etc/subuid`. Both ways need `/proc`, and the caller also needs a pidfd (Linux 5.2). newuidmap(1) and
-    /// newgidmap(1) run as children of the caller, so the caller gets their `SIGCHLD`.
+    /// If no map has more than one line, and that line is for the caller's own effective id alone, the child writes the
+    /// maps. Otherwise the caller writes all lines. For that it needs `CAP_SETUID` in its namespace, or newuidmap(1)
+    /// and a line in `/etc/subuid`. Both ways need `/proc`, and the caller also needs a pidfd (Linux 5.2). newuidmap(1)
+    /// and newgidmap(1) run as children of the caller, so the caller gets their `SIGCHLD`.
     ///
     /// A map alone does not change the program's ids. If the caller's own ids are not in the map, the program has the
     /// id 65534 until [`uid`](Self::uid) and [`gid`](Self::gid) set another one.
@@ -138,9 +138,10 @@ impl Command {
     /// namespace it is (Linux 4.11). Whatever the order of the calls, several namespaces are joined in the order that
     /// gives the rights for each. New namespaces of [`flags`](Self::flags) are made inside the joined ones.
     ///
-    /// An intermediate child joins a user or pid namespace. This needs clone3(2) (Linux 5.3). Some combinations are
-    /// errors: a pid namespace together with `NEWPID`, and a user namespace together with maps of ids. A time namespace
-    /// cannot be joined at all.
+    /// An intermediate child joins the namespaces if there is a user or pid namespace among them, or if
+    /// [`flags`](Self::flags) asks for new ones. To store the pidfd, this needs clone3(2) (Linux 5.3). Without a pidfd
+    /// clone(2) is enough, unless the caller writes maps of ids. Some combinations are errors: a pid namespace together
+    /// with `NEWPID`, and a user namespace together with maps of ids. A time namespace cannot be joined at all.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -160,8 +161,7 @@ impl Command {
 
     /// Sets whether the mounts of the new mount namespace (`NEWNS`) are private, mount(2) with `MS_REC | MS_PRIVATE`.
     /// This is the default. New mounts then stay inside the namespace, and mounts that are made outside do not appear
-    /// in it. If it is off, the caller has privileges and `/` is a shared mount, then new mounts can also be seen
-    /// outside.
+    /// in it. If it is off, new mounts of a privileged caller can also be seen outside, where `/` is a shared mount.
     pub fn private_mounts(&mut self, private: bool) -> &mut Self {
         self.0.private_mounts = private;
         self
@@ -280,7 +280,8 @@ impl Command {
         self
     }
 
-    /// Sets the program's nice value, from -20 to 19: setpriority(2). A value below the caller's needs `CAP_SYS_NICE`.
+    /// Sets the program's nice value, from -20 to 19: setpriority(2). A value below the caller's needs `CAP_SYS_NICE`,
+    /// or an `RLIMIT_NICE` that allows it.
     ///
     /// ```
     /// use clone_trampoline::Command;
@@ -310,9 +311,9 @@ impl Command {
     }
 
     /// Sets how soon the kernel kills the program when memory is short, from -1000 (never) to 1000:
-    /// proc_pid_oom_score_adj(5). A value below the caller's needs `CAP_SYS_RESOURCE`. The calling thread sleeps until
-    /// the program is executed, as with [`pre_exec`](Self::pre_exec). Otherwise the kernel would also set the caller's
-    /// value.
+    /// proc_pid_oom_score_adj(5). Without `CAP_SYS_RESOURCE` it cannot be below the last value that a process with this
+    /// capability has set. The calling thread sleeps until the program is executed, as with
+    /// [`pre_exec`](Self::pre_exec). Otherwise the kernel would also set the caller's value.
     ///
     /// ```
     /// let mut command = clone_trampoline::Command::new("cat");

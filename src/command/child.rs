@@ -51,7 +51,8 @@ pub(super) enum Step {
     Execute { candidates: *const c_long, arguments: *const c_long, environment: *const c_long },
 }
 
-/// The data that the parent and its children share. The children only write `failed`, `errno` and `refusal`.
+/// The data that the parent and its children share. The children write `failed`, `errno` and `refusal`, and only read
+/// the rest.
 #[derive(Debug)]
 pub(super) struct Orders {
     pub(super) steps: Vec<Step>,
@@ -184,7 +185,7 @@ unsafe fn call(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_int {
     if (-4095..0).contains(&result) { -result as c_int } else { 0 }
 }
 
-/// A signal at the parent's death that serves as a mark if no other one was requested: the last real-time signal but
+/// A signal at the parent's death that serves as a mark while no requested one is set: the last real-time signal but
 /// one. If the parent dies, this signal ends the child, as it should.
 const MARK: c_long = NSIG as c_long - 1;
 

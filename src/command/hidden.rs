@@ -26,8 +26,8 @@ impl Plan {
 }
 
 /// Waits until a child no longer has this memory, because it has executed its program or has ended. The kernel wakes
-/// the caller slightly earlier (in `exec_mmap`), and newer kernels also close descriptors earlier. So neither shows
-/// that the memory is gone.
+/// the caller slightly earlier (in `exec_mmap`). Newer kernels also close close-on-exec descriptors earlier (before
+/// `exec_mmap`, seen in 7.2). So neither shows that the memory is gone.
 ///
 /// Returns whether this can be known. If not, the memory has to stay hidden.
 pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn wait_for_own_memory(child: libc::pid_t) -> bool {
         let remote = libc::iovec { iov_base: here.as_ptr().cast_mut().cast(), iov_len: size_of_val(&here) };
         let (pid, local, remote) = (c_long::from(pid), address(&local), address(&remote));
         // libc's syscall(2) does not work on x32: it takes the last of six arguments from the stack, with garbage above
-        // its 32 bits. The kernel always allows this call while the child still has the caller's memory.
+        // its 32 bits. While the child still has the caller's memory, the kernel checks no permissions.
         // SAFETY: `there` has room for the words.
         unsafe { clone_trampoline_syscall(libc::SYS_process_vm_readv, pid, local, 1, remote, 1, 0) };
         there == here

@@ -24,7 +24,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::thread;
 
-/// Whether the kernel is known to refuse clone3(2) with CLEAR_SIGHAND.
+/// Whether clone3(2) with CLEAR_SIGHAND is known to be refused, by the kernel or by a seccomp filter.
 static NO_CLEAR_SIGHAND: AtomicBool = AtomicBool::new(false);
 
 /// The child's stack, which is a part of the caller's.
@@ -243,8 +243,8 @@ impl Request {
         // reset them.
         unsafe {
             let started = start(first, Stack::InArgs, live, ptr::from_ref(orders).cast_mut().cast());
-            // If an intermediate child is killed, this thread wakes while the program's child may still use its
-            // thread-local storage.
+            // If an intermediate child is killed, this thread wakes while the program's child may still use this
+            // thread's thread-local storage.
             let second = stored.pid.load(Ordering::Acquire);
             if plan.sleeps && second != 0 && stored.second.load(Ordering::Acquire) != 0 {
                 libc::kill(second, libc::SIGKILL);

@@ -472,8 +472,8 @@ impl Command {
     /// After a failure, descriptors and blocked signals are as before, with one exception: after `close_other_fds` the
     /// other descriptors are close-on-exec. The effects of other steps stay, as in std. For the calling thread these
     /// are its ids, capabilities, namespaces, filters, `no_new_privs` and the signal at its parent's death. For the
-    /// program they are its root, working directory, umask, limits, session and actions of signals, so `SIGPIPE` is no
-    /// longer ignored.
+    /// whole calling process they are its root, working directory, umask, limits, session and actions of signals, so
+    /// `SIGPIPE` is no longer ignored.
     ///
     /// Requests that need a child are errors: flags, maps of ids, a cgroup, a pid, a pid namespace to join, `autoreap`
     /// and `kill_on_close`. In a program of several threads, a descriptor's number above 2 must be free or belong to

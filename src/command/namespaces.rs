@@ -191,7 +191,7 @@ pub(super) fn why(errno: c_int) -> Option<&'static str> {
             "it is the user namespace that the caller is in, a pid namespace that is not below the caller's, or, for exec, the \
              program has several threads"
         }
-        libc::ENOMEM => "if memory is not short: the first process of the pid namespace has ended",
+        libc::ENOMEM => "memory is short, or the first process of the pid namespace has ended",
         _ => return None,
     })
 }

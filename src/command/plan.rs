@@ -204,7 +204,8 @@ impl Plan {
             (Stage::ControllingTerminal | Stage::Foreground, _) => error.with_hint(session::why(stage, errno)),
             (Stage::Landlock | Stage::Seccomp, _) => error.with_hint(confine::why(stage, errno)),
             (Stage::OomScoreAdj, libc::EACCES) => error.with_hint(Some(
-                "a lower value than the caller's takes CAP_SYS_RESOURCE, which a new user namespace does not give",
+                "a value below the last one that was set with CAP_SYS_RESOURCE takes that capability, which a new \
+                 user namespace does not give",
             )),
             (Stage::OomScoreAdj, libc::ENOENT) => error.with_hint(Some("it is written in /proc: is it mounted?")),
             (Stage::Uid | Stage::Gid | Stage::Groups, libc::EINVAL) => {

@@ -46,7 +46,8 @@ unsafe extern "C" {
     /// It is async-signal-safe, and needs neither thread-local storage nor a libc that has started.
     ///
     /// * `f`: the function that the child runs. The kernel keeps eight bits of its return value as the exit status. The
-    ///   child ends by the system call exit, which ends this task alone and never its process (C2).
+    ///   child ends by the system call exit, which ends this task alone, and never by exit_group, which would end all
+    ///   threads of its process (C2).
     /// * `stack_top`: the highest address of the child's stack, one past its last byte. It may have any alignment: the
     ///   port aligns downwards, and writes nothing at or above it (C5). If it is null, the child runs on the caller's
     ///   stack (C4).
@@ -78,7 +79,6 @@ unsafe extern "C" {
     ///
     /// The call does not guarantee that libc works in the child (its caches of the tid and its locks are the caller's),
     /// that no signal reaches a handler in the child, or that anybody waits for the child.
-    /// the caller's), that signals do not reach a handler in the child, that the child is waited for.
     pub fn clone_trampoline(
         f: Option<unsafe extern "C" fn(arg: *mut c_void) -> c_int>,
         stack_top: *mut c_void,

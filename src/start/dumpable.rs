@@ -96,8 +96,8 @@ impl Dumpable {
     /// Begins the state for a child. With `hides` the memory is not dumpable from now on.
     pub(crate) fn watch(hides: bool) -> Self {
         CHILDREN.fetch_add(1, SeqCst);
-        // Read the ids first. If another thread calls set*id meanwhile, the ids of this thread and the flag change
-        // together. Then these ids are the old ones, and `restore` sees the change.
+        // Read the ids first. If another thread calls set*id meanwhile, the flag changes no later than the ids of this
+        // thread. So if the flag is still set, these ids are the old ones, and `restore` sees the change.
         let ids = ids();
         let before = is_dumpable();
         WATCHED.fetch_add(u32::from(before), SeqCst);
@@ -136,7 +136,7 @@ impl Dumpable {
         CHILDREN.fetch_sub(1, SeqCst);
         WATCHED.fetch_sub(u32::from(self.before), SeqCst);
         while CHILDREN.load(SeqCst) == 0 && LOST.load(SeqCst) {
-            // Another child has just set LOST, and this is the last child, so it restores the flag.
+            // This is the last child, so it restores the flag. It may be another child that has set LOST, just now.
             has_hidden = true;
             mask = mask.or_else(|| Mask::block_all().ok());
             if !LOST.swap(false, SeqCst) || self.ids != ids() {

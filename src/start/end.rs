@@ -91,7 +91,8 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Waits until the child and all its threads are gone (S8), or until it executes another program.
+    /// Waits until the child and all its threads are gone (S8), or until it executes another program. The child's first
+    /// thread no longer has the memory when this is called.
     ///
     /// The child has no exit signal (S5), so `__WCLONE` finds it. execve(2) makes it a child that sends SIGCHLD, and a
     /// plain waitid(2) finds such a child. `alone` means that the child's first thread was the last one, so no other
@@ -101,7 +102,8 @@ impl End {
         let options = if alone { libc::__WCLONE } else { libc::__WCLONE | libc::WNOHANG };
         loop {
             match wait(pid, options) {
-                // If the program itself traces the child, the child stops when it executes a program.
+                // The program itself traces the child. The child's first thread no longer has the memory. So it has
+                // ended, and cannot stop any more, or the child has executed a program.
                 Ok(Some(status)) if status.stopped_signal().is_some() => return Self::Executed,
                 Ok(Some(status)) => return Self::Status(status),
                 // The child's first thread has ended and another one has not. That one may still execute a program.

@@ -1,6 +1,6 @@
-//! Chooses and makes the system call that starts a task. That is clone(2) if it can express the request, because it
-//! works under every seccomp filter and emulator. Otherwise it is clone3(2). There is no fallback: if clone3(2) is
-//! needed and does not work, the start fails, and nothing that was asked for is dropped.
+//! Chooses and makes the system call that starts a task. That is clone(2) if it can express the request, because many
+//! seccomp filters and emulators allow clone(2) but refuse clone3(2). Otherwise it is clone3(2). There is no fallback:
+//! if clone3(2) is needed and does not work, the start fails, and nothing that was asked for is dropped.
 
 #![allow(unsafe_code)]
 
@@ -44,8 +44,8 @@ pub(crate) const ROOM: usize = 64 * 1024;
 /// frame is. The thread keeps no more, because glibc gives deeper pages back when a thread ends, and the next thread
 /// would have to fault them in again.
 fn gap() -> usize {
-    // SAFETY: the call reads the auxiliary vector. Kernels without this entry (x86 before Linux 5.14) support no
-    // registers that would need more than 8192 bytes.
+    // SAFETY: the call reads the auxiliary vector. Kernels without this entry (such as x86 before Linux 5.14) support
+    // no registers that would need more than 8192 bytes.
     let frame = match unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize {
         0 => 8192,
         frame => frame,
@@ -158,7 +158,9 @@ pub(crate) fn refusal(args: &CloneArgs, errno: c_int) -> Error {
     let hint = if args.set_tid_size != 0 {
         no_such_tid(errno)
     } else if args.parent_tid != 0 && errno == libc::ENOSYS {
-        Some("joining a user or pid namespace needs clone3(2), let through by seccomp filters, and Linux 5.3")
+        Some(
+            "a child that joins a namespace before its birth needs clone3(2), let through by seccomp filters, and Linux 5.3",
+        )
     } else {
         None
     };
