@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::start::end::{Pause, uninterrupted};
+use crate::{Error, Stage};
 use std::ffi::c_int;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -171,9 +172,14 @@ impl Child {
     /// Waits until the child has ended, but not longer than `limit`. Returns None if it has not ended by then. Unlike
     /// [`wait`](Self::wait), it leaves the child's stdin open.
     ///
+    /// It does not read stdout and stderr. A program that has filled a pipe waits for a reader, so send them to a file, or
+    /// read them in a thread. [`kill`](Self::kill) reaches one process. What that one has started keeps running, and keeps
+    /// the pipes open. To end all of them, start the program with `NEWPID`, in a [`cgroup`](crate::Command::cgroup), or in
+    /// a process group of its own, as in the second example.
+    ///
     /// # Errors
     ///
-    /// The errors are those of [`wait`](Self::wait), and `EBADF` without a pidfd.
+    /// The errors are those of [`wait`](Self::wait), and stage [`Pidfd`](Stage::Pidfd), `EBADF`, without a pidfd.
     ///
     /// ```
     /// use std::time::Duration;
@@ -184,11 +190,40 @@ impl Child {
     /// assert!(child.wait_timeout(Duration::from_secs(100))?.is_some());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// ```
+    /// use clone_trampoline::{Command, Stdio};
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "echo begun; sleep 100; echo done"]).stdout(Stdio::piped()).process_group(0);
+    /// let mut child = command.spawn()?;
+    /// let mut stdout = child.stdout.take().expect("it is piped");
+    /// let reader = std::thread::spawn(move || {
+    ///     let mut all = String::new();
+    ///     stdout.read_to_string(&mut all).map(|_| all)
+    /// });
+    /// if child.wait_timeout(Duration::from_millis(500))?.is_none() {
+    ///     // SAFETY: the call has no pointers. The group is the child's, which has not been waited for.
+    ///     unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+    ///     child.wait()?;
+    /// }
+    /// assert_eq!(reader.join().expect("no panic")?, "begun\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait_timeout(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         if self.status.is_some() {
             return Ok(self.status);
         }
-        let Some(pidfd) = &self.pidfd else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        let Some(pidfd) = &self.pidfd else {
+            return Err(Error::new(
+                Stage::Pidfd,
+                libc::EBADF,
+                "wait_timeout takes a pidfd, which without_pidfd does not give",
+            )
+            .into());
+        };
         let fd = pidfd.as_raw_fd();
         let end = Instant::now().checked_add(limit);
         let mut pause = Pause::new();
@@ -253,6 +288,8 @@ impl Child {
     }
 
     /// Sends the child a signal. Does nothing if it has been waited for.
+    ///
+    /// The first process of a pid namespace (`NEWPID`) only gets `SIGKILL` and the signals that it handles.
     ///
     /// # Errors
     ///

@@ -22,6 +22,29 @@ impl Builder<'_> {
     /// is allocated, unless there are maps of ids. The caller's thread sleeps until the child and all threads that `f`
     /// has started in it are gone. Other threads run on.
     ///
+    /// To enter a namespace that is already there, call setns(2) in the closure. Only the child changes:
+    ///
+    /// ```no_run
+    /// use clone_trampoline::Builder;
+    /// use std::fs::File;
+    /// use std::io;
+    /// use std::net::UdpSocket;
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// let network = File::open("/run/netns/blue")?;
+    /// let socket = Builder::new().call(|| {
+    ///     // SAFETY: the descriptor is open.
+    ///     match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
+    ///         0 => UdpSocket::bind("0.0.0.0:53"),
+    ///         _ => Err(io::Error::last_os_error()),
+    ///     }
+    /// })??;
+    /// # _ = socket;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
+    /// For a mount namespace, add [`share_fs(false)`](Self::share_fs).
+    ///
     /// # Ends
     ///
     /// If `f` neither returns nor panics, the program ends as if one of its threads had done the same. If the child

@@ -75,8 +75,8 @@ impl Command {
     /// `SIGHAND` are errors, because a program cannot share these things with its caller.
     ///
     /// Namespaces other than `NEWUSER` need `CAP_SYS_ADMIN`. The child has it if `NEWUSER` is among the flags. With
-    /// `NEWPID` the program is the first process of its pid namespace, and when it ends, the kernel kills all other
-    /// processes there. With `NEWTIME` it has its own time namespace (Linux 5.6). With `EMPTY_MNTNS` the child sees no
+    /// `NEWPID` the program is the first process of its pid namespace. When it ends, the kernel kills all other processes
+    /// there. It gets only `SIGKILL` and the signals that it handles, and it has to wait for orphans in the namespace. With `NEWTIME` it has its own time namespace (Linux 5.6). With `EMPTY_MNTNS` the child sees no
     /// file to execute, so the program must come from [`from_fd`](Self::from_fd) and be static. See namespaces(7).
     ///
     /// **Security**: the owner of a user namespace may trace all processes in it, and until the program is executed the
@@ -106,6 +106,10 @@ impl Command {
     /// maps. Otherwise the caller writes all lines. For that it needs `CAP_SETUID` in its namespace, or newuidmap(1)
     /// and a line in `/etc/subuid`. Both ways need `/proc`, and the caller also needs a pidfd (Linux 5.2). newuidmap(1)
     /// and newgidmap(1) run as children of the caller, so the caller gets their `SIGCHLD`.
+    ///
+    /// Without maps the program has the id 65534. It can then make no files in a file system that was mounted for it
+    /// (`EOVERFLOW`). With a map to 0, or with [`uid`](Self::uid) 0, it has all capabilities in the namespace, until
+    /// [`capabilities`](Self::capabilities) takes them.
     ///
     /// A map alone does not change the program's ids. If the caller's own ids are not in the map, the program has the
     /// id 65534 until [`uid`](Self::uid) and [`gid`](Self::gid) set another one.
@@ -169,7 +173,7 @@ impl Command {
 
     /// Adds a mount in the program's mount namespace, mount(2). This needs the flag `NEWNS`. Mounts are made in the
     /// order of the calls. All paths start at the caller's root, and symbolic links are followed there. A directory
-    /// that is made for a mount stays.
+    /// that is made for a mount stays, even if the start fails.
     ///
     /// ```
     /// use clone_trampoline::{Command, Mount, SafeFlags};

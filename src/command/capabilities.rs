@@ -18,7 +18,7 @@ macro_rules! capabilities {
         /// command.uid(65534).capabilities([Capability::NetBindService]);
         /// match command.status() {
         ///     Ok(status) => assert!(status.success()),
-        ///     Err(error) => println!("{error}"), // without privileges `setgroups`, `setresuid` or `capabilities`
+        ///     Err(error) => println!("{error}"), // without privileges it names `groups`, `setresuid` or `capabilities`
         /// }
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -365,7 +365,7 @@ impl Command {
     ///
     /// match Command::new("id").groups(&[]).gid(65534).uid(65534).output() {
     ///     Ok(output) => assert!(output.stdout.starts_with(b"uid=65534")),
-    ///     Err(error) => println!("{error}"), // without privileges `groups: Operation not permitted`
+    ///     Err(error) => println!("{error}"), // without privileges `groups []: Operation not permitted ...`
     /// }
     /// ```
     pub fn uid(&mut self, id: u32) -> &mut Self {

@@ -50,13 +50,14 @@ impl Mount {
 
     /// Makes a new file system of this type, such as `tmpfs` or `proc`. Devices and setuid programs in it do not work.
     ///
-    /// `proc` shows the pid namespace of the program. In a user namespace, it can only be mounted if another `/proc` is
+    /// `proc` shows the pid namespace of the program. In a user namespace, it needs `NEWPID`, and another `/proc` that is
     /// completely visible. Containers often hide parts of theirs.
     pub fn file_system<F: AsRef<OsStr>, T: AsRef<Path>>(kind: F, target: T) -> Self {
         Self::new(Kind::FileSystem(kind.as_ref().to_owned()), target.as_ref())
     }
 
-    /// Refers to the mount that is already there, to make it [read-only](Self::read_only).
+    /// Refers to the mount that is already there, to make it [read-only](Self::read_only). For a
+    /// directory that is no mount, use [`bind`](Self::bind) with the directory as both paths.
     pub fn in_place<T: AsRef<Path>>(target: T) -> Self {
         Self::new(Kind::InPlace, target.as_ref())
     }
@@ -115,13 +116,20 @@ impl Plan {
     }
 
     fn mount_one(&mut self, mount: &Mount) -> Result<(), Error> {
+        if !mount.options.is_empty() && !matches!(mount.kind, Kind::FileSystem(_)) {
+            return Err(refuse(Stage::Mount, &mount.target, "only a new file system takes options"));
+        }
         let name = || Some(mount.target.as_os_str().into());
         let target = self.keep_text(Stage::Mount, mount.target.as_os_str())?;
         let directory = [c_long::from(libc::AT_FDCWD), target, 0o755, 0, 0, 0];
         let make = Step::Call { number: libc::SYS_mkdirat, arguments: directory, tolerated: libc::EEXIST };
         match &mount.kind {
             Kind::Bind(source) => {
+                let named = Some(source.as_os_str().into());
                 let source = self.keep_text(Stage::Mount, source.as_os_str())?;
+                // Otherwise the error of a missing source would have the target's name, and leave a directory there.
+                let look = [c_long::from(libc::AT_FDCWD), source, c_long::from(libc::F_OK), 0];
+                self.call(Stage::Mount, named, libc::SYS_faccessat, look);
                 self.push(Stage::Mount, name(), make);
                 self.call_mount(Stage::Mount, name(), [source, target, 0, 0], BIND | REC);
             }
@@ -174,17 +182,37 @@ impl Plan {
     }
 }
 
-/// Explains an errno of a mount.
-pub(super) fn why(errno: c_int) -> Option<&'static str> {
-    Some(match errno {
-        libc::EPERM => {
-            "it takes CAP_SYS_ADMIN in the user namespace, a seccomp filter that allows it, and, for a file system, one that a \
-             user namespace may mount; `proc` only where another /proc can be seen wholly; in a user namespace nothing can be \
-             bound without what is mounted below it"
+/// Explains an errno of a mount. The path is that of the step which has failed.
+pub(super) fn why(request: &Request, path: Option<&OsStr>, errno: c_int) -> Option<&'static str> {
+    let kind = request.mounts.iter().find(|mount| Some(mount.target.as_os_str()) == path).map(|it| &it.kind);
+    Some(match (errno, kind) {
+        (libc::EPERM, Some(Kind::FileSystem(kind))) if kind == "proc" => {
+            if request.flags.contains(SafeFlags::NEWPID) {
+                "`proc` takes CAP_SYS_ADMIN in the user namespace, a seccomp filter that allows it, and in a user namespace \
+                 another /proc that is completely visible"
+            } else {
+                "in a user namespace `proc` takes NEWPID; it also takes CAP_SYS_ADMIN, and a seccomp filter that allows it"
+            }
         }
-        libc::ENODEV => "the kernel does not know a file system of this type",
-        libc::EINVAL => "no mount is there, or its options are wrong",
-        libc::ENOSYS => "read_only needs mount_setattr(2), let through by seccomp filters: Linux 5.12",
+        (libc::EPERM, Some(Kind::FileSystem(_))) => {
+            "it takes CAP_SYS_ADMIN in the user namespace, a seccomp filter that allows it, and a type of file system that a \
+             user namespace may mount"
+        }
+        (libc::EPERM, _) => {
+            "it takes CAP_SYS_ADMIN in the user namespace, and a seccomp filter that allows it; a mount that was made \
+             outside may not lose its restrictions"
+        }
+        (libc::ENOENT, _) => "this path is missing, or the directory above it",
+        (libc::ENOTDIR, Some(Kind::Bind(_))) => {
+            "a part of the path is a file, or a file is mounted, which takes a file as its target"
+        }
+        (libc::ENODEV, _) => "the kernel does not know a file system of this type",
+        (libc::EINVAL, Some(Kind::InPlace)) => "no mount is there",
+        (libc::EINVAL, Some(Kind::FileSystem(_))) => "its options are wrong",
+        (libc::EINVAL, _) => {
+            "something there cannot be mounted at another place, such as a mount that was made outside"
+        }
+        (libc::ENOSYS, _) => "read_only needs mount_setattr(2), let through by seccomp filters: Linux 5.12",
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::child::{AWAITS_MAPS, HAS_MAPS, HAS_NO_MAPS, Step, address};
-use super::plan::{NO_NAME, Plan};
+use super::plan::{NO_NAME, Plan, without_nul};
 use super::request::Request;
 use crate::error::argument;
 use crate::start::arch::mips;
@@ -14,7 +14,6 @@ use std::ffi::{CStr, c_int, c_long};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -143,7 +142,7 @@ impl Plan {
                 let hint = "it would change the host name of others: the flag NEWUTS is missing";
                 return Err(Error::new(Stage::Hostname, libc::EINVAL, hint).at(Some(name.as_os_str().into())));
             }
-            let place = self.keep(name.as_bytes().to_vec());
+            let place = self.keep(without_nul(Stage::Hostname, name)?.to_vec());
             let arguments = [place, name.len() as c_long, 0, 0];
             self.call(Stage::Hostname, Some(name.as_os_str().into()), libc::SYS_sethostname, arguments);
         }

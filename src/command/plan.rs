@@ -184,7 +184,7 @@ impl Plan {
     /// Returns the error for the step with this index.
     pub(super) fn error(&self, request: &Request, failed: usize, errno: c_int) -> Error {
         let (stage, argument) = self.names[failed].clone();
-        let error = Error::from_errno(stage, errno).at(argument);
+        let error = Error::from_errno(stage, errno).at(argument.clone());
         match (stage, errno) {
             (Stage::CloseFds, libc::ENOSYS | libc::EPERM | libc::EINVAL) => error.with_hint(Some(
                 "needs close_range(2), let through by seccomp filters: Linux 5.9, and 5.11 with closures or exec",
@@ -196,11 +196,18 @@ impl Plan {
                 error.with_hint(Some("the program's user has as many tasks as RLIMIT_NPROC allows"))
             }
             (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => error.with_hint(self.why_not_found(request)),
+            (Stage::Exec, libc::EACCES) => error.with_hint(Some(
+                "it is a directory or not executable, its file system is mounted noexec, landlock refuses it, or a directory \
+                 on the way to it, or of PATH, cannot be searched",
+            )),
+            (Stage::Exec, libc::EPERM) => error.with_hint(Some("a seccomp filter refuses execve(2)")),
             (Stage::Setgroups | Stage::UidMap | Stage::GidMap, _) => {
                 error.with_hint(id_map::why(&io::Error::from_raw_os_error(errno)))
             }
             (Stage::JoinNamespace, _) => error.with_hint(namespaces::why(errno)),
-            (Stage::Mount | Stage::PrivateMounts | Stage::PivotRoot, _) => error.with_hint(mounts::why(errno)),
+            (Stage::Mount | Stage::PrivateMounts | Stage::PivotRoot, _) => {
+                error.with_hint(mounts::why(request, argument.as_deref(), errno))
+            }
             (Stage::ControllingTerminal | Stage::Foreground, _) => error.with_hint(session::why(stage, errno)),
             (Stage::Landlock | Stage::Seccomp, _) => error.with_hint(confine::why(stage, errno)),
             (Stage::OomScoreAdj, libc::EACCES) => error.with_hint(Some(
@@ -208,9 +215,28 @@ impl Plan {
                  user namespace does not give",
             )),
             (Stage::OomScoreAdj, libc::ENOENT) => error.with_hint(Some("it is written in /proc: is it mounted?")),
-            (Stage::Uid | Stage::Gid | Stage::Groups, libc::EINVAL) => {
+            (Stage::Uid | Stage::Gid, libc::EINVAL) => {
+                error.with_hint(Some("the id has no mapping in the user namespace"))
+            }
+            (Stage::Groups, libc::EINVAL) => {
                 error.with_hint(Some("an id has no mapping in the user namespace, or there are too many groups"))
             }
+            (Stage::Uid, libc::EPERM) => error.with_hint(Some("another uid takes CAP_SETUID")),
+            (Stage::Gid, libc::EPERM) => error.with_hint(Some("another gid takes CAP_SETGID")),
+            (Stage::Groups, libc::EPERM) => error.with_hint(Some(
+                "it takes CAP_SETGID, and is denied in a user namespace for which the child has written the gid_map",
+            )),
+            (Stage::Rlimit, libc::EINVAL) => error.with_hint(Some("the soft limit is above the hard one")),
+            (Stage::Rlimit, libc::EPERM) => {
+                error.with_hint(Some("a hard limit above the caller's takes CAP_SYS_RESOURCE"))
+            }
+            (Stage::Affinity, libc::EINVAL) => {
+                error.with_hint(Some("the program can use none of these CPUs"))
+            }
+            (Stage::ProcessGroup, libc::EPERM) => error.with_hint(Some(
+                "the session has no such process group, or the program leads a session of its own",
+            )),
+            (Stage::ParentDeath, libc::EINVAL) => error.with_hint(Some("there is no such signal")),
             (Stage::Hostname, libc::EINVAL) => error.with_hint(Some("it has 64 bytes at most")),
             _ => error,
         }

@@ -13,12 +13,13 @@ pub(super) const NEEDS_CLONE3: &[(CloneFlags, &str)] = &[
         "CLEAR_SIGHAND needs clone3(2), let through by seccomp filters, and Linux 5.5",
     ),
     (CloneFlags::INTO_CGROUP, "a cgroup needs clone3(2), let through by seccomp filters, and Linux 5.7"),
-    (CloneFlags::NNP, "NNP needs clone3(2), let through by seccomp filters, and Linux 7.1"),
     (
         CloneFlags::PIDFD_AUTOKILL,
         "kill_on_close needs clone3(2), let through by seccomp filters, and Linux 7.1",
     ),
     (CloneFlags::AUTOREAP, "autoreap needs clone3(2), let through by seccomp filters, and Linux 7.1"),
+    // kill_on_close takes it along.
+    (CloneFlags::NNP, "NNP needs clone3(2), let through by seccomp filters, and Linux 7.1"),
     (CloneFlags::EMPTY_MNTNS, "EMPTY_MNTNS needs clone3(2), let through by seccomp filters, and Linux 7.1"),
 ];
 

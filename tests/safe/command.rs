@@ -104,6 +104,8 @@ fn the_status_arrives() {
     child.kill().unwrap();
     let mut child = this_program("command::the_status_arrives").without_pidfd().spawn().unwrap();
     assert!(child.pidfd().is_none());
+    let error = child.wait_timeout(Duration::ZERO).unwrap_err();
+    assert!(error.to_string().contains("without_pidfd"), "{error}");
     assert_eq!(child.wait().unwrap().code(), Some(42));
 }
 
@@ -743,10 +745,18 @@ fn each_stage() {
     let error = fails(new().current_dir("/nowhere"), Stage::Chdir, libc::ENOENT);
     assert_eq!(error.to_string(), r#"chdir "/nowhere": No such file or directory (os error 2)"#);
     fails(new().current_dir("/dev/null"), Stage::Chdir, libc::ENOTDIR);
-    fails(new().parent_death_signal(1000), Stage::ParentDeath, libc::EINVAL);
+    let error = fails(new().parent_death_signal(1000), Stage::ParentDeath, libc::EINVAL);
+    assert!(error.hint().unwrap().contains("no such signal"), "{error}");
+    let error = fails(new().rlimit(Resource::Files, 64, 32), Stage::Rlimit, libc::EINVAL);
+    assert!(error.hint().unwrap().contains("soft limit"), "{error}");
+    let error = fails(new().affinity([4000]), Stage::Affinity, libc::EINVAL);
+    assert!(error.hint().unwrap().contains("none of these CPUs"), "{error}");
+    let error = fails(new().setsid(true).process_group(1), Stage::ProcessGroup, libc::EPERM);
+    assert!(error.hint().unwrap().contains("session"), "{error}");
     fails(new().ignore_signals(&[libc::SIGKILL]), Stage::ProgramSignals, libc::EINVAL);
     fails(&mut Command::new("/nowhere"), Stage::Exec, libc::ENOENT);
-    fails(&mut Command::new("/proc/self/status"), Stage::Exec, libc::EACCES);
+    let error = fails(&mut Command::new("/proc/self/status"), Stage::Exec, libc::EACCES);
+    assert!(error.hint().unwrap().contains("not executable"), "{error}");
     fails(&mut Command::new("/proc/self/status/below"), Stage::Exec, libc::ENOTDIR);
     let error =
         fails(Command::new("x").env("PATH", "/nowhere:/proc/self/status"), Stage::Exec, libc::ENOTDIR);

@@ -678,7 +678,20 @@ fn mounts_are_made_in_order() {
     assert!(error.to_string().starts_with(r#"mount "/nowhere/at/all": "#), "{error}");
     let error = refused(new().mount(Mount::file_system("nofs", &folder.0)), Stage::Mount, libc::ENODEV);
     assert!(error.hint().is_some(), "{error}");
-    refused(new().mount(Mount::bind("/nowhere", &folder.0)), Stage::Mount, libc::ENOENT);
+    // The error names the path that is missing, and no directory is made for it.
+    let target = folder.0.join("unmade");
+    let error = refused(new().mount(Mount::bind("/nowhere", &target)), Stage::Mount, libc::ENOENT);
+    assert!(error.to_string().starts_with(r#"mount "/nowhere": "#), "{error}");
+    assert!(!target.exists());
+    let error =
+        refused(new().mount(Mount::bind(&other.0, &target).options("size=1")), Stage::Mount, libc::EINVAL);
+    assert!(error.hint().unwrap().contains("only a new file system"), "{error}");
+    if !common::privileged() {
+        let error = refused(new().mount(Mount::file_system("proc", &folder.0)), Stage::Mount, libc::EPERM);
+        assert!(error.hint().unwrap().contains("NEWPID"), "{error}");
+    }
+    let error = refused(new().flags(SafeFlags::NEWUTS).hostname("a\0b"), Stage::Hostname, libc::EINVAL);
+    assert!(error.hint().unwrap().contains("NUL"), "{error}");
     refused(new().mount(Mount::in_place(&folder.0).read_only()), Stage::Mount, libc::EINVAL);
     refused(new().pivot_root("/nowhere"), Stage::PivotRoot, libc::ENOENT);
 }
