@@ -47,13 +47,14 @@
 //! # }
 //! ```
 //!
-//! Know three things before you use them:
+//! Such a closure is almost a thread. [`Builder`] lists [the differences](Builder#what-differs-from-a-thread). Know these before
+//! you use it:
 //!
-//! * They are **no security boundary**. The closure can write the whole program's memory. Untrusted code belongs in a program.
+//! * [`call`] and `join` return only when **every thread that the closure has started has ended**.
 //! * If the closure's process exits, is killed, or executes a program, **the whole program ends**, as if a thread had done it.
+//! * A signal to the process group, such as Ctrl-C, is **handled once by the program, and once by each child**.
+//! * It is **no security boundary**. The closure can write the whole program's memory. Untrusted code belongs in a program.
 //! * **A closure that still runs keeps its privileges** when the program gives up its own.
-//!
-//! [`Builder`] lists [everything else](Builder#what-differs-from-a-thread) that differs from a thread.
 //!
 //! # Who shares what
 //!
