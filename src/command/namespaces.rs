@@ -11,11 +11,11 @@ use crate::start::id_map::{IdMaps, Process};
 use crate::start::why::NAMESPACES;
 use crate::{CloneFlags, Error, SafeFlags, Stage};
 use std::ffi::{CStr, c_int, c_long};
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::{fs, io};
 
 /// A namespace to join.
 pub(super) struct Joined {
@@ -45,14 +45,12 @@ impl Request {
         let mut all = Vec::with_capacity(self.namespaces.len());
         for namespace in &self.namespaces {
             let fd = namespace.as_raw_fd();
-            // SAFETY: the call takes no pointers.
-            let kind = unsafe { libc::ioctl(fd, GET_TYPE as _) };
+            let kind = kind(fd).map_err(|error| {
+                let error =
+                    Error::from_io(Stage::JoinNamespace, &error).at(argument(format_args!("fd {fd}")));
+                error.with_hint(Some("it is no descriptor of a namespace (Linux 4.11)"))
+            })?;
             match kind {
-                -1 => {
-                    let error = Error::from_io(Stage::JoinNamespace, &io::Error::last_os_error());
-                    let error = error.at(argument(format_args!("fd {fd}")));
-                    return Err(error.with_hint(Some("it is no descriptor of a namespace (Linux 4.11)")));
-                }
                 libc::CLONE_NEWTIME => {
                     let hint = "a time namespace can only be joined by who shares no memory: use nsenter(1)";
                     return Err(Error::new(Stage::JoinNamespace, libc::EUSERS, hint).at(argument("time")));
@@ -62,7 +60,11 @@ impl Request {
         }
         let user = all.iter().find(|it| it.kind == libc::CLONE_NEWUSER).map(|it| it.fd);
         for it in &mut all {
-            it.belongs_to_user = user.is_some_and(|user| owner(it.fd) == identity(user));
+            it.belongs_to_user = user.is_some_and(|user| match owner(it.fd) {
+                Ok(owner) => Some(owner) == identity(user),
+                // The kernel cannot say it. A container's namespaces usually belong to its user namespace.
+                Err(error) => error.raw_os_error() == Some(libc::ENOTTY),
+            });
         }
         all.sort_by_key(|it| {
             let place = ORDER.iter().position(|(kind, _)| *kind == it.kind);
@@ -105,16 +107,33 @@ fn identity(fd: c_int) -> Option<(u64, u64)> {
     }
 }
 
+/// Returns the `CLONE_NEW*` flag of a namespace.
+fn kind(fd: c_int) -> io::Result<c_int> {
+    // SAFETY: the call takes no pointers.
+    match unsafe { libc::ioctl(fd, GET_TYPE as _) } {
+        -1 => {
+            let error = io::Error::last_os_error();
+            // A 64-bit kernel that does not answer 32-bit programs (seen on 6.1, and no longer on 6.12) still has links
+            // such as `net:[4026531840]`.
+            let link = fs::read_link(format!("/proc/self/fd/{fd}")).ok();
+            let name = link.as_deref().and_then(|link| link.to_str()?.split_once(":[")).map(|(name, _)| name);
+            let known = ORDER.iter().find(|(_, known)| Some(*known) == name);
+            known.map(|(kind, _)| *kind).ok_or(error)
+        }
+        kind => Ok(kind),
+    }
+}
+
 /// Returns the user namespace that a namespace belongs to, if the caller may know it.
-fn owner(fd: c_int) -> Option<(u64, u64)> {
+fn owner(fd: c_int) -> io::Result<(u64, u64)> {
     // SAFETY: the call takes no pointers, and its result is a new descriptor.
     let owner = unsafe {
         match libc::ioctl(fd, GET_USER as _) {
-            -1 => return None,
+            -1 => return Err(io::Error::last_os_error()),
             fd => OwnedFd::from_raw_fd(fd),
         }
     };
-    identity(owner.as_raw_fd())
+    identity(owner.as_raw_fd()).ok_or_else(io::Error::last_os_error)
 }
 
 impl Plan {
