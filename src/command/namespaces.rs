@@ -13,6 +13,7 @@ use crate::{CloneFlags, Error, SafeFlags, Stage};
 use std::ffi::{CStr, c_int, c_long};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{fs, io};
@@ -62,8 +63,9 @@ impl Request {
         for it in &mut all {
             it.belongs_to_user = user.is_some_and(|user| match owner(it.fd) {
                 Ok(owner) => Some(owner) == identity(user),
-                // The kernel cannot say it. A container's namespaces usually belong to its user namespace.
-                Err(error) => error.raw_os_error() == Some(libc::ENOTTY),
+                // The kernel cannot say it. A container's namespaces usually belong to its user namespace, and the
+                // caller's own namespaces do not.
+                Err(error) => error.raw_os_error() == Some(libc::ENOTTY) && !is_own(it),
             });
         }
         all.sort_by_key(|it| {
@@ -122,6 +124,13 @@ fn kind(fd: c_int) -> io::Result<c_int> {
         }
         kind => Ok(kind),
     }
+}
+
+/// Returns whether the caller is in the namespace.
+fn is_own(namespace: &Joined) -> bool {
+    let name = ORDER.iter().find(|(kind, _)| *kind == namespace.kind).map_or("", |(_, name)| name);
+    let own = fs::metadata(format!("/proc/thread-self/ns/{name}")).ok().map(|own| (own.dev(), own.ino()));
+    own.is_some() && own == identity(namespace.fd)
 }
 
 /// Returns the user namespace that a namespace belongs to, if the caller may know it.
