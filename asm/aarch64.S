@@ -1,5 +1,5 @@
-/* aarch64, either byte order. What differs from x86_64.S: nothing needs the stack, so the parent has
- * no frame and nothing to restore.
+/* aarch64, in either byte order. This is what differs from x86_64.S: nothing needs the stack, so the
+ * parent has no frame and nothing to restore.
  *
  * clone_trampoline      C call                kernel
  *   number                                    x8   220
@@ -18,8 +18,8 @@
  *   fn                  x2                    -         kept in x9
  *   arg                 x3                    -         kept in x10
  *
- * The trap destroys x0 only (and the SVE state beyond the vector registers, as any call does). SME:
- * the caller has ZA off, as for every function without a private-ZA interface; see PORTING.md. */
+ * The trap destroys x0 only (and the SVE state beyond the vector registers, as any call does). With
+ * SME, the caller has ZA off, as for every function without a private-ZA interface; see PORTING.md. */
 
 #ifdef __aarch64__
 # define PORT_COMPILER_MATCHES
